@@ -1,0 +1,190 @@
+"""The four commands of `python -m legacy_tf`; each takes the parsed options."""
+
+from __future__ import annotations
+
+import json
+import random
+from argparse import Namespace
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+from PIL import Image
+from tqdm import tqdm
+
+from . import checks, datasets, export, gradcam, models, predictions, traintest, utils
+from .errors import InputError
+from .generator import IMAGE_HEIGHT, IMAGE_WIDTH, CustomDataGenerator
+
+
+def run_train(options: Namespace) -> None:
+    """Train as the publication does, then report validation and test figures with the best weights."""
+    _use_device(options.device)
+    if options.seed is not None:
+        tf.keras.utils.set_random_seed(options.seed)
+    made, class_names = _make_generators(options, datasets.SPLITS)
+    out = _make_folder(options.out or traintest.get_logdir("ResNet50"))
+    images = [path for source in made.values() for path in source.images]
+    with checks.naming_undecodable(images):
+        model = _pretrained_model(made["train"], options.weights)
+        traintest.compile_model(model, len(class_names), options.learning_rate)
+        print(f"training on {len(made['train'].images)} images; best weights go to {out / 'best_weights'}.*")
+        history = _fit(model, made, options, out)
+    logs = {name: [float(value) for value in values] for name, values in history.history.items()}
+    (out / "history.json").write_text(json.dumps(logs, indent=2) + "\n", encoding="utf-8")
+    traintest.plot_metrics(history).savefig(out / "curves.png")
+    _evaluate_splits(model, made, ["val", "test"], class_names, options.image_scale, out)
+
+
+def run_evaluate(options: Namespace) -> None:
+    """Write predictions.csv and metrics.json for the splits asked for."""
+    _use_device(options.device)
+    made, class_names = _make_generators(options, options.splits)
+    model = _trained_model(options, len(class_names))
+    out = _make_folder(options.out)
+    _evaluate_splits(model, made, options.splits, class_names, options.image_scale, out)
+
+
+def run_gradcam(options: Namespace) -> None:
+    """Write an overlay and the maps of some images of the splits asked for."""
+    _use_device(options.device)
+    made, class_names = _make_generators(options, options.splits)
+    images = [path for name in options.splits for path in made[name].images]
+    if options.samples > len(images):
+        raise InputError(
+            f"`--samples` must be at most the {len(images)} images of {','.join(options.splits)}, got {options.samples}"
+        )
+    model = _trained_model(options, len(class_names))
+    _check_layer(model, options.layer)
+    out = _make_folder(options.out)
+    chosen = random.Random(options.seed).sample(images, options.samples)
+    with checks.naming_undecodable(chosen):
+        for path in tqdm(chosen, desc="gradcam", unit="image"):
+            _write_explanation(model, path, options, out)
+    print(f"wrote {len(chosen)} overlays (.png) and maps (.npz) to {out}")
+
+
+def run_export(options: Namespace) -> None:
+    """Write the weights of a checkpoint as one npz."""
+    _use_device("cpu")
+    count = export.export_checkpoint(options.checkpoint, options.out, options.num_classes)
+    print(f"wrote {count} tensors to {options.out}")
+
+
+def _use_device(device: str | None) -> None:
+    """None takes the GPU if there is one, as TensorFlow does."""
+    tf.get_logger().setLevel("ERROR")
+    gpus = tf.config.list_physical_devices("GPU")
+    if device == "cuda" and not gpus:
+        raise InputError(
+            "`--device` must be a device that TensorFlow sees, got 'cuda' where it sees no GPU; "
+            "use --device cpu, or install requirements-tf-cuda.txt and an NVIDIA driver"
+        )
+    if device == "cpu":
+        tf.config.set_visible_devices([], "GPU")
+
+
+def _make_generators(
+    options: Namespace, splits: list[str] | tuple[str, ...]
+) -> tuple[dict[str, CustomDataGenerator], list[str]]:
+    return datasets.make_generators(
+        options.data,
+        options.resolution,
+        options.split,
+        options.image_scale,
+        options.batch_size,
+        options.images,
+        splits,
+    )
+
+
+def _pretrained_model(train_generator: CustomDataGenerator, weights: str) -> tf.keras.Model:
+    start = None if weights == "none" else weights
+    try:
+        return models.get_model(train_generator, weights=start)
+    except Exception as error:
+        # Keras raises a bare Exception when a download fails, and whatever for a file that does not fit.
+        if start is None or checks.find_undecodable(train_generator.images):
+            raise
+        failed = "could not be downloaded" if start == "imagenet" else "could not be loaded"
+        raise InputError(
+            f"`--weights` must be imagenet, none or a weights file of the headless ResNet50V2, got {start!r}, "
+            f"which {failed} ({str(error).strip() or type(error).__name__}); "
+            f"give --weights FILE, or --weights none to start at random"
+        ) from error
+
+
+def _fit(
+    model: tf.keras.Model, made: dict[str, CustomDataGenerator], options: Namespace, out: Path
+) -> tf.keras.callbacks.History:
+    try:
+        return traintest.train_model(
+            model,
+            made["train"],
+            made["val"],
+            utils.compute_weights(made["train"]),
+            str(out),
+            options.epochs,
+            options.patience,
+            options.patience_lr,
+        )
+    except tf.errors.NotFoundError as error:  # no epoch had a loss to keep the weights of
+        raise InputError("validation loss must be finite in some epoch, got none; give a smaller --learning-rate") from error
+
+
+def _trained_model(options: Namespace, num_classes: int) -> tf.keras.Model:
+    shape = (int(IMAGE_HEIGHT * options.image_scale), int(options.image_scale * IMAGE_WIDTH), 3)
+    model = models.resnet_model(num_classes, shape, weights=None)
+    export.load_checkpoint(model, options.checkpoint)
+    return model
+
+
+def _make_folder(path: str) -> Path:
+    folder = Path(path)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"`--out` must be a folder that can be made, got {path!r} ({error.strerror})") from error
+    return folder
+
+
+def _evaluate_splits(
+    model: tf.keras.Model,
+    made: dict[str, CustomDataGenerator],
+    splits: list[str],
+    class_names: list[str],
+    image_scale: float,
+    out: Path,
+) -> None:
+    rows, metrics = [], {}
+    for name in splits:
+        source = datasets.evaluation_generator(made[name], image_scale)
+        probabilities = predictions.predict(model, source, name)
+        rows.append((source.images, probabilities))
+        metrics[name] = predictions.make_metrics(source.labels, probabilities)
+        print(f"{name}: accuracy {metrics[name]['accuracy']:.4f} on {len(source.images)} images")
+    predictions.write_predictions(out / "predictions.csv", class_names, rows)
+    predictions.write_metrics(out / "metrics.json", metrics)
+    print(f"wrote predictions.csv and metrics.json to {out}")
+
+
+def _check_layer(model: tf.keras.Model, name: str) -> None:
+    maps = [layer.name for layer in model.layers if len(layer.output_shape) == 4]
+    if name not in maps:
+        raise InputError(
+            f"`--layer` must be a layer of the model that yields maps, got {name!r}; "
+            f"for example {gradcam.LAST_CONV_LAYER} or {maps[-1]}"
+        )
+
+
+def _write_explanation(model: tf.keras.Model, path: str, options: Namespace, out: Path) -> None:
+    height, width = model.input_shape[1:3]
+    image = gradcam.get_img_array(path, (height, width))
+    raw = gradcam.raw_gradcam_heatmap(image, model, options.layer)
+    normalised = gradcam.normalise_heatmap(raw)
+    if not np.isfinite(normalised).all():
+        tqdm.write(f"{Path(path).name}: nothing speaks for the predicted class, the whole overlay is tinted")
+    resized = gradcam.resize_heatmap(normalised, height, width)
+    overlay = gradcam.merge_image_mask(image[0], resized, mask_thresh=options.mask_thresh)
+    Image.fromarray(np.uint8(np.rint(255 * overlay))).save(out / f"{Path(path).stem}.png")
+    np.savez(out / f"{Path(path).stem}.npz", raw=raw, normalised=normalised, resized=resized)

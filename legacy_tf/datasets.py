@@ -1,0 +1,140 @@
+"""Data sets and splits as the command lines ask for them, checked, on top of the frozen functions."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from . import checks, generator, utils
+from .checks import SPLITS
+from .errors import DatasetError
+from .generator import CustomDataGenerator
+
+MINIMUM_HEIGHT = 32  # of the input of Keras ResNet50V2
+
+
+def make_generators(
+    data_dir: str | os.PathLike,
+    resolution: str,
+    split: str,
+    image_scale: float = 0.25,
+    batch_size: int = 8,
+    images: int | None = None,
+    splits: Iterable[str] | None = None,
+) -> tuple[dict[str, CustomDataGenerator], list[str]]:
+    """Make the generators of a data set, after checking all that is read from it but the pixels.
+
+    Args:
+        data_dir: Folder with `data.csv` and `images/`.
+        resolution: "20x" or "40x".
+        split: "published", "random", or a CSV file with the columns patient_id and split.
+        image_scale: Size of a batch's images as a fraction of 1200x1600.
+        batch_size: Images per batch.
+        images: Take the first N images of each split, balanced over classes; None takes all.
+        splits: Which of train, val, test; None makes all three.
+
+    Returns:
+        The generators by split name, in the order train, val, test, and the class names.
+
+    Raises:
+        DatasetError: The data set or the split cannot be used; all faults of a file in one message.
+    """
+    _check_options(image_scale, batch_size, images, splits)
+    folder = Path(data_dir)
+    wanted = [name for name in SPLITS if splits is None or name in set(splits)]
+    checks.check_metadata(folder, resolution)
+    if split in ("published", "random"):
+        made, class_names = _published_or_random(folder, resolution, split, image_scale, batch_size)
+    else:
+        made, class_names = _from_file(folder, resolution, Path(split), image_scale, batch_size)
+    for name in wanted:
+        if not made[name].images:
+            raise DatasetError(
+                f"split `{name}` of {folder} must have images at {resolution}, got none with "
+                f"--split {split}; choose another --split, or leave `{name}` out of --splits"
+            )
+        if images is not None:
+            _keep(made[name], take_balanced(made[name].labels, images))
+    checks.check_images([path for name in wanted for path in made[name].images])
+    return {name: made[name] for name in wanted}, class_names
+
+
+def evaluation_generator(source: CustomDataGenerator, image_scale: float) -> CustomDataGenerator:
+    """The images of a generator in their present order, neither augmented nor shuffled."""
+    return CustomDataGenerator(
+        source.images,
+        source.labels,
+        source.num_classes,
+        generator.test_augmentations(image_scale),
+        source.batch_size,
+        shuffle_epoch=False,
+    )
+
+
+def take_balanced(labels: list[int], count: int) -> list[int]:
+    """Positions of the first `count` images, balanced over classes, in ascending order.
+
+    Goes round the classes in class order and each time takes the class's next image, until `count` are taken.
+    """
+    turn = pd.Series(labels).groupby(labels).cumcount().to_numpy()
+    order = np.lexsort((labels, turn))
+    return sorted(order[:count].tolist())
+
+
+def _check_options(image_scale: float, batch_size: int, images: int | None, splits: Iterable[str] | None) -> None:
+    if not (image_scale <= 1 and int(generator.IMAGE_HEIGHT * image_scale) >= MINIMUM_HEIGHT):
+        raise DatasetError(f"`--image-scale` must be at most 1 and give at least {MINIMUM_HEIGHT} rows, got {image_scale!r}")
+    if batch_size < 1:
+        raise DatasetError(f"`--batch-size` must be at least 1, got {batch_size!r}")
+    if images is not None and images < 1:
+        raise DatasetError(f"`--images` must be at least 1, got {images!r}")
+    unknown = [name for name in splits or () if name not in SPLITS]
+    if unknown:
+        raise DatasetError(f"`--splits` must be some of {', '.join(SPLITS)}, got {', '.join(unknown)}")
+
+
+def _keep(source: CustomDataGenerator, positions: list[int]) -> None:
+    source.images = [source.images[position] for position in positions]
+    source.labels = [source.labels[position] for position in positions]
+
+
+def _published_or_random(
+    folder: Path, resolution: str, split: str, image_scale: float, batch_size: int
+) -> tuple[dict[str, CustomDataGenerator], list[str]]:
+    csv = folder / "data.csv"
+    if split == "published":
+        checks.check_published_patients(csv, resolution)
+    try:
+        *made, class_names = generator.get_patient_generators(
+            resolution,
+            batch_size,
+            root_directory=str(folder / "images"),
+            dataset_csv=str(csv),
+            image_scale=image_scale,
+            reproducible=split == "published",
+        )
+    except ValueError as error:  # scikit-learn cannot split the patients of a class
+        raise DatasetError(
+            f"`{csv}` must have enough patients of every class at {resolution} for --split random "
+            f"(80 % train, 10 % val, 10 % test), got too few ({error}); "
+            f"use --split published or --split FILE.csv"
+        ) from error
+    return dict(zip(SPLITS, made, strict=True)), class_names
+
+
+def _from_file(
+    folder: Path, resolution: str, split_file: Path, image_scale: float, batch_size: int
+) -> tuple[dict[str, CustomDataGenerator], list[str]]:
+    """A patient in two splits lands in both: that is for the comparison to judge."""
+    root, csv = str(folder / "images"), folder / "data.csv"
+    patients = checks.read_split_file(split_file, csv)
+    df = utils.get_dataframe(str(csv), resolution, root)
+    class_names, df["targetclass"] = utils.get_classes_labels(root, df["image_path"])
+    patient = checks.read_patients(csv).loc[df.index]
+    frames = tuple(df[patient.isin(patients[name])] for name in SPLITS)
+    made = generator.build_generators(frames, len(class_names), batch_size, image_scale)
+    return dict(zip(SPLITS, made, strict=True)), class_names

@@ -1,0 +1,98 @@
+"""Load the weights of any Keras checkpoint into a built model, and export them as one npz."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from . import models
+from .errors import CheckpointError
+from .readers import Arrays, find_reader, weight_name
+
+__all__ = ["CheckpointError", "export_checkpoint", "load_checkpoint", "weight_name"]
+
+
+def load_checkpoint(model: tf.keras.Model, path: str | os.PathLike) -> None:
+    """Fill every weight of a built model from a checkpoint.
+
+    Args:
+        model: The model; its variables are assigned only after every check has passed.
+        path: A TensorFlow checkpoint (prefix, one of its files, or folder), weights `.h5` or `.weights.h5`,
+            a whole model as `.h5`, `.keras` or SavedModel folder, or the npz of `export_checkpoint`.
+
+    Raises:
+        CheckpointError: It cannot be read, or does not hold exactly the model's weights, finite.
+    """
+    read = find_reader(Path(path))
+    try:
+        arrays = read(model)
+    except CheckpointError:
+        raise
+    # What the libraries raise on damaged files has no common type; whatever it is, this file cannot be read.
+    except Exception as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise CheckpointError(
+            f"checkpoint `{path}` must be whole and readable, got: {reason}; copy or save it again"
+        ) from error
+    _check_arrays(model, arrays, path)
+    for variable in model.weights:
+        variable.assign(arrays[weight_name(variable)].astype(variable.dtype.as_numpy_dtype))
+
+
+def export_checkpoint(path: str | os.PathLike, out_npz: str | os.PathLike, num_classes: int = 3) -> int:
+    """Write the weights of a checkpoint of `resnet_model` as float32 arrays, each under its weight name.
+
+    Args:
+        path: What `load_checkpoint` reads.
+        out_npz: File to write; it appears only when it is whole.
+        num_classes: Classes the checkpoint was trained for.
+
+    Returns:
+        The number of tensors.
+
+    Raises:
+        CheckpointError: As `load_checkpoint`.
+    """
+    # No weight depends on the size of the images.
+    model = models.resnet_model(num_classes, (64, 64, 3), weights=None)
+    load_checkpoint(model, path)
+    arrays = {weight_name(variable): variable.numpy().astype(np.float32) for variable in model.weights}
+    out = Path(out_npz)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = out.with_name(out.name + ".part")
+    with open(unfinished, "wb") as file:
+        np.savez(file, **arrays)
+    os.replace(unfinished, out)
+    return len(arrays)
+
+
+def _check_arrays(model: tf.keras.Model, arrays: Arrays, path: str | os.PathLike) -> None:
+    """Raise one error with everything in which the arrays are not exactly the model's weights."""
+    shapes = {weight_name(variable): tuple(variable.shape) for variable in model.weights}
+    shared = [name for name in shapes if name in arrays]
+    numeric = [name for name in shared if arrays[name].dtype.kind == "f"]
+    faults = {
+        "missing": [name for name in shapes if name not in arrays],
+        "left over": [name for name in arrays if name not in shapes],
+        "of another shape": [
+            f"{name} with {arrays[name].shape} instead of {shapes[name]}"
+            for name in shared
+            if arrays[name].shape != shapes[name]
+        ],
+        "of a type that is no float": [name for name in shared if name not in numeric],
+        "with NaN or infinity": [name for name in numeric if not np.isfinite(arrays[name]).all()],
+    }
+    found = "; ".join(f"{len(names)} {what}: {_shorten(names)}" for what, names in faults.items() if names)
+    if found:
+        raise CheckpointError(
+            f"checkpoint `{path}` must hold exactly the {len(shapes)} weights of the legacy ResNet50V2 model "
+            f"with {model.output_shape[-1]} classes, got {found}"
+        )
+
+
+def _shorten(names: list[str], shown: int = 4) -> str:
+    rest = len(names) - shown
+    return ", ".join(names[:shown]) + (f" and {rest} more" if rest > 0 else "")

@@ -1,0 +1,121 @@
+"""Every target of the project: one target, one verb, one line. ``nox -l`` lists them."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import nox
+
+nox.options.default_venv_backend = "uv"
+nox.options.reuse_existing_virtualenvs = True
+nox.options.sessions = ["tests", "lint"]
+
+PYTHON = "3.11"
+HAS_GPU = Path("/dev/nvidia0").exists()
+# Lock -> dependency groups of pyproject.toml that it is compiled from.
+LOCKS = {
+    "requirements-core.txt": "core",
+    "requirements-tf.txt": "tf",
+    "requirements-tf-cuda.txt": "tf-cuda",
+    "requirements-torch.txt": "torch",
+    "requirements-torch-test.txt": "torch-test",
+    "requirements-dev.txt": "dev",
+}
+COMPILE = (
+    "uv", "pip", "compile", "pyproject.toml", "--quiet", "--generate-hashes", "--no-header",
+    "--python-version", PYTHON, "--python-platform", "x86_64-manylinux_2_28",
+)  # fmt: skip
+
+
+def sync(session: nox.Session, lock: str) -> None:
+    """Make the session's environment exactly what the lock says: nothing missing, nothing stray."""
+    session.run_install("uv", "pip", "sync", "--quiet", "--require-hashes", lock)
+
+
+def run_parity(session: nox.Session, *words: str) -> None:
+    """Run ``python -m parity`` in the core environment and leave with its exit code."""
+    sync(session, "requirements-core.txt")
+    python = Path(session.bin) / "python"
+    code = subprocess.call([str(python), "-m", "parity", *words, *session.posargs], env=session_environment(session))
+    if code:
+        raise SystemExit(code)
+
+
+def session_environment(session: nox.Session) -> dict[str, str]:
+    """Tell the core where the two sides' environments are."""
+    root = Path(session.bin).parent.parent
+    sides = {f"PARITY_{side.upper()}_PYTHON": str(root / side / "bin" / "python") for side in ("legacy", "port")}
+    return {**os.environ, **sides}
+
+
+@nox.session(python=PYTHON, default=False)
+def legacy(session: nox.Session) -> None:
+    """Make the TensorFlow environment."""
+    sync(session, "requirements-tf-cuda.txt" if HAS_GPU else "requirements-tf.txt")
+
+
+@nox.session(python=PYTHON, default=False)
+def port(session: nox.Session) -> None:
+    """Make the PyTorch environment."""
+    sync(session, "requirements-torch.txt")
+
+
+@nox.session(python=PYTHON, default=False, requires=["legacy", "port"])
+def parity(session: nox.Session) -> None:
+    """Prove that the port matches: record both sides, compare, report. See --help after --."""
+    run_parity(session, "run")
+
+
+@nox.session(python=PYTHON, default=False)
+def report(session: nox.Session) -> None:
+    """Render the report of a finished run again: nox -s report -- RUN."""
+    run_parity(session, "report")
+
+
+@nox.session(python=PYTHON, default=False)
+def port_test(session: nox.Session) -> None:
+    """Test the port in its environment, with two other Grad-CAM libraries as oracles."""
+    sync(session, "requirements-torch-test.txt")
+    session.run("python", "-m", "pytest", "tests/torch_port", *session.posargs)
+
+
+@nox.session(python=PYTHON, default=False, requires=["legacy"])
+def legacy_test(session: nox.Session) -> None:
+    """Test the frozen pipeline in its environment."""
+    sync(session, "requirements-tf.txt")
+    session.run("python", "-m", "pytest", "tests/legacy_tf", *session.posargs)
+
+
+@nox.session(python=PYTHON, requires=["legacy_test", "port_test", "port"])
+def tests(session: nox.Session) -> None:
+    """Test everything that takes less than 15 minutes on two cores."""
+    sync(session, "requirements-core.txt")
+    session.run(
+        "python", "-m", "pytest", "--doctest-modules", "parity", "tests/parity", "tests/end_to_end",
+        "-m", "not slow", *session.posargs, env=session_environment(session),
+    )  # fmt: skip
+
+
+@nox.session(python=PYTHON, default=False, requires=["legacy", "port"])
+def proofs(session: nox.Session) -> None:
+    """Prove what is too long for the tests: whole runs on the demo and on real tissue."""
+    sync(session, "requirements-core.txt")
+    session.run("python", "-m", "pytest", "tests/end_to_end", "-m", "slow", *session.posargs, env=session_environment(session))
+
+
+@nox.session(python=PYTHON)
+def lint(session: nox.Session) -> None:
+    """Check style and, in the parity core, types."""
+    sync(session, "requirements-dev.txt")
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+    session.run("mypy")
+
+
+@nox.session(python=PYTHON, default=False)
+def lock(session: nox.Session) -> None:
+    """Compile the locks again from the dependency groups of pyproject.toml."""
+    sync(session, "requirements-core.txt")
+    for name, group in LOCKS.items():
+        session.run_install(*COMPILE, "--group", group, "-o", name, *session.posargs, external=True)
+    session.run("python", "-m", "parity.locks", *(word for pair in LOCKS.items() for word in pair))

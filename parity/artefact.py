@@ -1,0 +1,182 @@
+"""A recording on disk: a folder with ``manifest.json`` and one ``.npy`` file for each array.
+
+Arrays are written one by one and read memory-mapped, so a recording is never held in memory. A folder appears under
+its name only when it is whole.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+
+SCHEMA = "parity-recording/1"
+MANIFEST = "manifest.json"
+_CHUNK_BYTES = 1 << 22
+
+
+class ArtefactError(Exception):
+    """A recording is missing, damaged or not what its manifest says."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArrayEntry:
+    """An array as the manifest describes it; `axes` has one letter of ``N H W C K I O`` for each dimension."""
+
+    file: str
+    dtype: str
+    shape: tuple[int, ...]
+    axes: str
+    sha256: str
+
+
+def hash_file(path: Path) -> str:
+    """Return the SHA-256 of a file's bytes."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK_BYTES):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def hash_array(array: np.ndarray) -> str:
+    """Return the SHA-256 of an array's type, shape and values in C order."""
+    digest = hashlib.sha256(f"{array.dtype.str}{array.shape}".encode())
+    digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()
+
+
+def permute_axes(array: np.ndarray, source: str, target: str) -> np.ndarray:
+    """Return `array` with its axes moved from the letters of `source` to those of `target`.
+
+    Raises:
+        ArtefactError: The letters do not fit the array or each other.
+
+    >>> permute_axes(np.zeros((3, 3, 64, 256)), "HWIO", "OIHW").shape
+    (256, 64, 3, 3)
+    """
+    if len(source) != array.ndim or len(set(source)) != len(source) or sorted(source) != sorted(target):
+        raise ArtefactError(f"`axes` must be a permutation, got {source!r} to {target!r} for shape {array.shape}")
+    return array.transpose([source.index(letter) for letter in target])
+
+
+class RecordingWriter:
+    """Writes a recording into a temporary folder and renames it when the block ends without an exception.
+
+    Args:
+        folder: Where the finished recording stands; an older one there is replaced.
+        key: What the recording depends on, from `parity.reuse`.
+    """
+
+    def __init__(self, folder: Path, *, key: str) -> None:
+        self.folder = folder
+        self._key = key
+        self._partial = folder.with_name(folder.name + ".partial")
+        self._arrays: dict[str, ArrayEntry] = {}
+        self._values: dict[str, Any] = {}
+
+    def __enter__(self) -> Self:
+        shutil.rmtree(self._partial, ignore_errors=True)
+        self._partial.mkdir(parents=True)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is not None:
+            shutil.rmtree(self._partial, ignore_errors=True)
+            return
+        manifest = {
+            "schema": SCHEMA,
+            "key": self._key,
+            "arrays": {name: asdict(entry) for name, entry in self._arrays.items()},
+            "values": self._values,
+        }
+        with (self._partial / MANIFEST).open("w", encoding="utf-8") as file:
+            json.dump(manifest, file, indent=1, ensure_ascii=False)
+            file.flush()
+            os.fsync(file.fileno())
+        shutil.rmtree(self.folder, ignore_errors=True)
+        self._partial.rename(self.folder)
+
+    def write_array(self, name: str, array: np.ndarray, axes: str) -> None:
+        """Write one array under a new name.
+
+        Raises:
+            ArtefactError: The name is taken or the axis letters do not fit.
+        """
+        if name in self._arrays:
+            raise ArtefactError(f"`name` must be new in the recording, got {name!r} twice in {self.folder.name}")
+        array = np.asarray(array)
+        if len(axes) != array.ndim:
+            raise ArtefactError(f"`axes` must name every axis, got {axes!r} for shape {array.shape} of {name}")
+        file = f"{len(self._arrays):05d}.npy"
+        np.save(self._partial / file, np.ascontiguousarray(array), allow_pickle=False)
+        self._arrays[name] = ArrayEntry(
+            file=file, dtype=str(array.dtype), shape=array.shape, axes=axes, sha256=hash_array(array)
+        )
+
+    def write_value(self, name: str, value: Any) -> None:
+        """Write a JSON value under a new name."""
+        if name in self._values:
+            raise ArtefactError(f"`name` must be new in the recording, got {name!r} twice in {self.folder.name}")
+        self._values[name] = value
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recording:
+    """A finished recording; arrays are checked against the manifest each time they are read."""
+
+    folder: Path
+    key: str
+    arrays: Mapping[str, ArrayEntry]
+    values: Mapping[str, Any]
+
+    def read_array(self, name: str) -> np.ndarray:
+        """Return an array, memory-mapped and read-only.
+
+        Raises:
+            ArtefactError: The array is not there, cut short, or not what the manifest says.
+        """
+        if name not in self.arrays:
+            raise ArtefactError(f"{name} is missing from {self.folder.name}")
+        entry = self.arrays[name]
+        try:
+            array = np.load(self.folder / entry.file, mmap_mode="r", allow_pickle=False)
+        except (OSError, ValueError) as error:
+            raise ArtefactError(f"{name} cannot be read from {self.folder.name}: {error}") from error
+        if (str(array.dtype), array.shape) != (entry.dtype, entry.shape) or hash_array(array) != entry.sha256:
+            raise ArtefactError(f"{name} in {self.folder.name} is not what its manifest says")
+        return array
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the manifest, which holds the hash of every array."""
+        return hash_file(self.folder / MANIFEST)
+
+
+def read_recording(folder: Path) -> Recording:
+    """Open the recording in `folder`.
+
+    Raises:
+        ArtefactError: There is none, or its manifest is not one of this schema.
+    """
+    try:
+        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        if manifest["schema"] != SCHEMA:
+            raise ArtefactError(f"`schema` must be {SCHEMA}, got {manifest['schema']!r} in {folder.name}")
+        arrays = {
+            name: ArrayEntry(**{**entry, "shape": tuple(entry["shape"])})
+            for name, entry in manifest["arrays"].items()
+        }
+        return Recording(folder=folder, key=manifest["key"], arrays=arrays, values=manifest["values"])
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ArtefactError(f"no whole recording in {folder.parent.name}/{folder.name}: {error}") from error

@@ -1,0 +1,98 @@
+"""``python -m parity``: the words behind the nox targets."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from parity.console import show_progress
+from parity.contract import ARCHITECTURES, GATES, PROFILES, RESOLUTIONS, SPLITS
+from parity.errors import BadInputError, bad_input
+from parity.judge import has_comparison
+from parity.pipeline import DEMO, Options
+from parity.pipeline import run as run_pipeline
+from parity.report import read_report, render_console, render_report
+
+BAD_INPUT_EXIT_CODE = 2
+app = typer.Typer(
+    add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False,
+    help="Prove that the PyTorch port is the same function as the Keras pipeline.",
+)  # fmt: skip
+
+
+@app.command()
+def run(
+    data: Annotated[Path | None, typer.Option(help="Folder with data.csv and images/. Default: the embedded demo.")] = None,
+    checkpoint: Annotated[str, typer.Option(help="Keras checkpoint of any format, or 'demo'.")] = DEMO,
+    resolution: Annotated[str, typer.Option(help="20x or 40x.")] = "20x",
+    split: Annotated[str, typer.Option(help="published, random, or a CSV file with patient_id,split.")] = "published",
+    splits: Annotated[str, typer.Option(help="Splits to compare, with commas.")] = "val,test",
+    image_scale: Annotated[float | None, typer.Option(help="Network input as a fraction of 1200x1600. Default 0.25.")] = None,
+    images: Annotated[int | None, typer.Option(min=1, help="First N images of each split, balanced over classes.")] = None,
+    profile: Annotated[str, typer.Option(help="probe (seconds), quick, or full (for the sign-off).")] = "quick",
+    arch: Annotated[str, typer.Option(help="resnet50v2, or torchvision_resnet50 to see what a drop-in would be.")] = ARCHITECTURES[0],
+    device: Annotated[str | None, typer.Option(help="cpu or cuda. Default: the GPU if there is one.")] = None,
+    witness: Annotated[Path | None, typer.Option(help="predictions.csv of your own production code.")] = None,
+    gates: Annotated[str, typer.Option(help="Only these gates, with commas.")] = "",
+    out: Annotated[Path | None, typer.Option(help="Folder of the run. Default: runs/<data>-<resolution>-<profile>.")] = None,
+) -> None:
+    """Record both sides, compare them, and say whether the port is the same function.
+
+    Ends with 0 PASS, 1 FAIL, 2 bad input, 3 INCONCLUSIVE, 4 NOT_RUN.
+    """
+    with show_progress() as listen:
+        options = Options(
+            data=data,
+            checkpoint=checkpoint,
+            resolution=_known("--resolution", resolution, RESOLUTIONS),
+            split=split,
+            splits=_known_list("--splits", splits, SPLITS),
+            image_scale=image_scale,
+            images=images,
+            profile=_known("--profile", profile, tuple(PROFILES)),
+            arch=_known("--arch", arch, ARCHITECTURES),
+            device=_known("--device", device, ("cpu", "cuda")) if device else None,
+            witness=witness,
+            gates=_known_list("--gates", gates, tuple(gate for gate in GATES if has_comparison(gate))) if gates else (),
+            out=out,
+        )
+        verdict, folder = run_pipeline(options, listen)
+    print(render_console(read_report(folder / "report.json"), folder=folder))
+    raise typer.Exit(verdict.exit_code)
+
+
+@app.command()
+def report(run_folder: Annotated[Path, typer.Argument(help="Folder of a run.")]) -> None:
+    """Render the report of a finished run again."""
+    folder = run_folder / "report"
+    for path in render_report(folder):
+        print(path)
+    print(render_console(read_report(folder / "report.json"), folder=folder))
+
+
+def _known(option: str, value: str, known: tuple[str, ...]) -> str:
+    if value not in known:
+        raise bad_input(option, f"be one of {', '.join(known)}", value, "the command line", "see --help")
+    return value
+
+
+def _known_list(option: str, value: str, known: tuple[str, ...]) -> tuple[str, ...]:
+    found = tuple(dict.fromkeys(word.strip() for word in value.split(",") if word.strip()))
+    if not found:
+        raise bad_input(option, f"name some of {', '.join(known)}", value, "the command line", "see --help")
+    return tuple(_known(option, word, known) for word in found)
+
+
+def main() -> None:
+    """Run the command line; bad input is one message and exit code 2."""
+    try:
+        app()
+    except BadInputError as error:
+        print(f"\nparity: {error}", file=sys.stderr)
+        sys.exit(BAD_INPUT_EXIT_CODE)
+    except KeyboardInterrupt:
+        print("\nparity: interrupted; the same command goes on from here", file=sys.stderr)
+        sys.exit(130)

@@ -1,0 +1,40 @@
+"""JPEGs that make decoding faults visible: an orientation tag, pure white and grey, both chroma samplings."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from parity.contract import IMAGE_HEIGHT_PX, IMAGE_WIDTH_PX
+
+ORIENTATION_TAG = 0x0112
+ROTATED = 6
+
+
+def write_fixtures(folder: Path) -> None:
+    """Write the fixture files, always the same bytes for the same Pillow."""
+    folder.mkdir(parents=True, exist_ok=True)
+    pixels = _pixels()
+    exif = Image.Exif()
+    exif[ORIENTATION_TAG] = ROTATED
+    variants = {
+        "orientation": {"exif": exif, "subsampling": "4:2:0"},
+        "chroma-444": {"subsampling": "4:4:4"},
+        "progressive": {"subsampling": "4:2:0", "progressive": True},
+    }
+    for name, options in variants.items():
+        path = folder / f"{name}.jpg"
+        partial = path.with_suffix(".partial")
+        Image.fromarray(pixels).save(partial, format="JPEG", quality=90, **options)
+        partial.rename(path)
+
+
+def _pixels() -> np.ndarray:
+    """Return noise in H&E colours with a pure white, a pure grey and a black field, (H, W, C) uint8."""
+    noise = np.random.default_rng(17).integers(-40, 40, (IMAGE_HEIGHT_PX, IMAGE_WIDTH_PX, 3))
+    pixels = np.clip(np.array([200, 120, 170]) + noise, 0, 255).astype(np.uint8)
+    for third, level in enumerate((255, 128, 0)):
+        pixels[400 * third : 400 * (third + 1), :400] = level
+    return pixels

@@ -1,0 +1,60 @@
+"""Each block against the legacy's, fed with the legacy's own input."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from parity.architecture import TAPS, tap_shapes
+from parity.comparison import Comparison, Expected
+from parity.contract import CLASSES, DTYPES, KINDS
+from parity.measurement import ErrorTable
+from parity.tolerance import GatesFile
+from parity.verdict import GateResult
+from parity.workspace import Case, Workspace
+
+TAP_NAMES = tuple(tap.name for tap in TAPS)
+
+
+def expected_taps(workspace: Workspace, cases: Iterable[Case]) -> dict[str, Expected]:
+    """Return the arrays that both sides must record for these images: every tap, in both precisions."""
+    shapes = tap_shapes(workspace.spec.height_px, workspace.spec.width_px, len(CLASSES))
+    return {
+        f"{dtype}/{case.kind}/{case.index}/{tap.name}": Expected(
+            axes=tap.axes,
+            candidate_axes="NCHW" if tap.axes == "NHWC" else tap.axes,
+            shape=shapes[tap.name],
+            dtype=dtype,
+        )
+        for case in cases
+        for tap in TAPS
+        for dtype in DTYPES
+    }
+
+
+def add_taps(errors: ErrorTable, comparison: Comparison, cases: Iterable[Case]) -> None:
+    """Add the error of every tap of these images."""
+    for case in cases:
+        for tap in TAP_NAMES:
+            place = f"{case.kind}/{case.index}/{tap}"
+            add_precisions(errors, comparison, place, what=tap, shown=case.name)
+
+
+def add_precisions(errors: ErrorTable, comparison: Comparison, place: str, *, what: str, shown: str) -> None:
+    """Add an array that was recorded in both precisions; without the float64 reference nothing can be judged."""
+    double = next(comparison.pairs(f"float64/{place}"), None)
+    single = next(comparison.pairs(f"float32/{place}"), None)
+    if double is None:
+        return
+    errors.add("float64", what, shown, truth=double.reference, found=double.candidate)
+    if single is not None:
+        errors.add("float32", what, shown, truth=double.reference, found=single.candidate)
+        errors.add("noise", what, shown, truth=double.reference, found=single.reference)
+
+
+def compare(workspace: Workspace, gates_file: GatesFile) -> GateResult:
+    cases = [case for kind in KINDS for case in workspace.tap_cases(kind)]
+    comparison = Comparison.open(workspace, "blocks", expected_taps(workspace, cases))
+    errors = ErrorTable()
+    add_taps(errors, comparison, cases)
+    limits = {dtype: gates_file.limit(f"blocks/{dtype}") for dtype in DTYPES}
+    return comparison.result(errors.checks("blocks", TAP_NAMES, limits))

@@ -1,0 +1,70 @@
+"""Every hyper-parameter of the port, read from the live objects, under the same names."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+from torch import nn
+from torch_port import data, gradcam, splits
+
+from parity.architecture import MODULES
+from parity.artefact import RecordingWriter
+from parity.sides.port import PortSide
+
+
+def record(side: PortSide, out: RecordingWriter) -> None:
+    network = side.model("float32")
+    modules = dict(network.named_modules())
+    parameters = {
+        f"network/{path}/{name}": value
+        for path in MODULES.values()
+        if path.replace("/", ".") in modules
+        for name, value in _module_parameters(modules[path.replace("/", ".")]).items()
+    }
+    parameters["network/dpout/rate"] = network.dpout.p
+    out.write_value("parameters", parameters | _data_parameters(side) | _gradcam_parameters())
+
+
+def _module_parameters(module: nn.Module) -> dict[str, Any]:
+    if isinstance(module, nn.BatchNorm2d):
+        # Keras's momentum is the share of the old average, torch's that of the new value.
+        momentum = None if module.momentum is None else round(1.0 - module.momentum, 12)
+        return {"epsilon": module.eps, "momentum": momentum, "channels": module.num_features}
+    if isinstance(module, nn.Linear):
+        return {"units": module.out_features, "bias": module.bias is not None, "inputs": module.in_features}
+    if isinstance(module, nn.Conv2d):
+        return {
+            "kernel": list(module.kernel_size),
+            "stride": list(module.stride),
+            "dilation": list(module.dilation),
+            "groups": module.groups,
+            "filters": module.out_channels,
+            "bias": module.bias is not None,
+            "padding": module.padding if isinstance(module.padding, str) else list(module.padding),
+        }
+    return {"type": type(module).__name__}
+
+
+def _data_parameters(side: PortSide) -> dict[str, Any]:
+    loaders, class_names = side.make_loaders()
+    found = {
+        f"data/{split}/transforms": loader.dataset.augment.to_dict()["transform"]["transforms"]
+        for split, loader in loaders.items()
+    }
+    loading = inspect.signature(data.make_loaders).parameters
+    splitting = inspect.signature(splits.random_split).parameters
+    found |= {f"data/defaults/{name}": loading[name].default for name in ("batch_size", "image_scale")}
+    names = ("train_split", "val_split", "random_state")
+    found |= {f"data/defaults/{name}": splitting[name].default for name in names}
+    found["data/classes"] = [str(name) for name in class_names]
+    return found
+
+
+def _gradcam_parameters() -> dict[str, Any]:
+    merge = inspect.signature(gradcam.merge_image_mask).parameters
+    samples = inspect.signature(gradcam.generate_gradcam_samples).parameters
+    found = {f"gradcam/merge/{name}": merge[name].default for name in ("alpha", "colormap", "mask_thresh")}
+    found["gradcam/samples/mask_thresh"] = samples["mask_thresh"].default
+    found["gradcam/layer"] = samples["layer"].default
+    return found

@@ -1,0 +1,159 @@
+"""The answer for every image: on the shared bytes, and from raw files by the two commands as shipped."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from parity.artefact import ArtefactError
+from parity.comparison import Comparison, compare_table
+from parity.contract import CLASSES, KINDS
+from parity.gates.decisions import figures
+from parity.gates.decisions.ledger import RAW, Row, group, probability_error, read_raw_rows, read_shared_rows
+from parity.measurement import Worst
+from parity.predictions import read_predictions
+from parity.tolerance import GatesFile, Limit
+from parity.verdict import Check, GateResult, Verdict
+from parity.workspace import Workspace
+
+FIGURES = ("n", "roc_auc", "accuracy", "precision", "recall", "confusion_matrix")
+LEAST_SPREAD = 1e-3
+
+
+def compare(workspace: Workspace, gates_file: GatesFile) -> GateResult:
+    rows = read_shared_rows(workspace)
+    raw = read_raw_rows(workspace)
+    groups = list(group([*rows, *raw]))
+    noise = _noise_floor(workspace)
+    ceiling = gates_file.limit("decisions/probabilities")
+    checks = [
+        _power_check([row for row in rows if row.kind == "evaluation"]),
+        _image_check(workspace),
+        *(_changed_check(kind, [row for row in [*rows, *raw] if row.kind == kind]) for kind in (*KINDS, RAW)),
+        _probability_check(raw, ceiling, noise),
+        *(check for kind, split, members in groups for check in _per_class_checks(kind, split, members)),
+        *_figure_checks(workspace, raw, gates_file.limit("decisions/figures")),
+    ]
+    expected = len(workspace.all_cases) + len(workspace.cases("evaluation"))
+    return GateResult(gate="decisions", checks=tuple(checks), expected=expected, compared=len(rows) + len(raw))
+
+
+def _power_check(rows: list[Row]) -> Check:
+    """A checkpoint that gives every image the same answer proves nothing."""
+    reference = np.stack([row.reference for row in rows])
+    predicted = sorted({CLASSES[index] for index in reference.argmax(axis=1)})
+    spread = float((reference.max(axis=0) - reference.min(axis=0)).max())
+    powerless = len(predicted) < 2 or spread < LEAST_SPREAD
+    return Check(
+        id="decisions/none/evaluation/power",
+        verdict=Verdict.INCONCLUSIVE if powerless else Verdict.PASS,
+        observed=float(len(predicted)),
+        unit="classes predicted",
+        n=len(rows),
+        worst=", ".join(predicted),
+        reason=f"the legacy predicts {', '.join(predicted)} and a probability moves by up to {spread:.3g} between images; "
+        "agreement of a constant answer would prove nothing",
+    )
+
+
+def _image_check(workspace: Workspace) -> Check:
+    expected = {case.image: "present" for case in workspace.cases("evaluation")}
+    sides = (
+        dict.fromkeys(read_predictions(workspace.evaluation_output(side) / "predictions.csv"), "present")
+        for side in ("legacy", "port")
+    )
+    return compare_table("decisions/exact/raw/images", expected, *sides)
+
+
+def _changed_check(kind: str, rows: list[Row]) -> Check:
+    error = probability_error(rows)
+    changed = [row for row in rows if row.changed]
+    ties = [row for row in changed if row.is_tie(error)] if error < LEAST_SPREAD else []
+    decided = [row for row in changed if row not in ties]
+    shown = [
+        f"{row.image}: {CLASSES[row.predictions[0]]} to {CLASSES[row.predictions[1]]}, margins {row.margins[0]:.2g} and "
+        f"{row.margins[1]:.2g}"
+        for row in decided[:3]
+    ]
+    return Check(
+        id=f"decisions/float32/{kind}/changed",
+        verdict=Verdict.NOT_RUN if not rows else Verdict.FAIL if decided else Verdict.PASS,
+        observed=float(len(decided)),
+        limit=0.0,
+        unit="decisions",
+        n=len(rows),
+        worst="; ".join(shown),
+        reason=f"{len(ties)} ties: both margins within the largest probability difference, {error:.2g}",
+    )
+
+
+def _noise_floor(workspace: Workspace) -> float:
+    """Return the largest error of a probability of the legacy's own float32."""
+    legacy = Comparison.open(workspace, "inference", {}).reference
+    name = "evaluation/probabilities"
+    return float(np.abs(legacy.read_array(f"float64/{name}") - legacy.read_array(f"float32/{name}")).max())
+
+
+def _probability_check(rows: list[Row], ceiling: Limit, noise: float) -> Check:
+    worst = Worst()
+    for row in rows:
+        worst.add(float(np.abs(row.reference - row.candidate).max()), row.image, row.reference.size)
+    # The shipped commands are both float32, so both errors count: one noise floor each.
+    limit = ceiling.widened(2 * noise)
+    return worst.to_check("decisions/float32/raw/probabilities/max_abs", limit, unit="probability", noise_floor=noise)
+
+
+def _per_class_checks(kind: str, split: str, rows: list[Row]) -> Iterator[Check]:
+    """Figures that follow from decisions must be equal; a ROC-AUC may move by the pairs that noise can swap."""
+    error = probability_error(rows)
+    decided = [row for row in rows if not row.is_tie(error)] if error < LEAST_SPREAD else rows
+    counted = _figure_difference(decided, ("support", "precision", "recall", "f1", "mcc"))
+    same = Limit(value=1e-12, reason="support, precision, recall, F1 and MCC follow from the decisions (ties left out)")
+    yield counted.to_check(f"decisions/float32/{kind}/{split}/per_class", same, unit="absolute")
+    labels, reference = figures.columns(rows, "reference")
+    swappable = max(
+        figures.swappable_share(labels == index, reference[:, index], min(error, LEAST_SPREAD))
+        for index in figures.INDICES
+    )
+    limit = Limit(value=swappable + 1e-12, reason="share of pairs whose order the measured difference can swap")
+    yield _figure_difference(rows, ("roc_auc",)).to_check(
+        f"decisions/float32/{kind}/{split}/roc_auc", limit, unit="absolute"
+    )
+
+
+def _figure_difference(rows: list[Row], names: tuple[str, ...]) -> Worst:
+    worst = Worst()
+    if rows:
+        sides = [figures.per_class(*figures.columns(rows, side)) for side in ("reference", "candidate")]
+        for label, reference, candidate in zip(CLASSES, *sides, strict=True):
+            for name in names:
+                worst.add(_distance(reference[name], candidate[name]), f"{label} {name}", len(rows))
+    return worst
+
+
+def _figure_checks(workspace: Workspace, rows: list[Row], limit: Limit) -> Iterator[Check]:
+    """Hold the figures that each command reports against scikit-learn on that command's own predictions."""
+    for side, column in (("legacy", "reference"), ("port", "candidate")):
+        path = workspace.evaluation_output(side) / "metrics.json"
+        try:
+            reported: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise ArtefactError(f"{side}/evaluate/metrics.json cannot be read: {error}") from error
+        for split in workspace.spec.splits:
+            members = [row for row in rows if row.split == split]
+            oracle = figures.summary(*figures.columns(members, column))
+            worst = Worst()
+            for name in FIGURES:
+                found = reported.get(split, {}).get(name)
+                worst.add(_distance(found, oracle[name]), name, 1)
+            yield worst.to_check(f"decisions/float32/raw/{side}/{split}/figures", limit, unit="absolute")
+
+
+def _distance(found: Any, expected: Any) -> float:
+    if found is None or expected is None:
+        return 0.0 if found is expected else float("inf")
+    a, b = np.asarray(found, dtype=np.float64), np.asarray(expected, dtype=np.float64)
+    return float(np.abs(a - b).max()) if a.shape == b.shape else float("inf")

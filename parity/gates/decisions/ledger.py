@@ -1,0 +1,112 @@
+"""The answer of both sides for every image, row by row."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from parity.artefact import read_recording
+from parity.contract import CLASSES, KINDS
+from parity.predictions import read_predictions
+from parity.workspace import Workspace
+
+RAW = "raw"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One image in the ledger.
+
+    Attributes:
+        kind: ``evaluation`` and ``augmented`` on the shared bytes, ``raw`` from the files by the two command lines.
+        reference: Probabilities of the legacy (K,), `candidate` those of the port.
+    """
+
+    image: str
+    kind: str
+    split: str
+    label: int
+    reference: np.ndarray
+    candidate: np.ndarray
+
+    @property
+    def predictions(self) -> tuple[int, int]:
+        return int(self.reference.argmax()), int(self.candidate.argmax())
+
+    @property
+    def changed(self) -> bool:
+        return self.predictions[0] != self.predictions[1]
+
+    @property
+    def margins(self) -> tuple[float, float]:
+        """Distance between the two largest probabilities on each side."""
+        return margin(self.reference), margin(self.candidate)
+
+    def is_tie(self, error: float) -> bool:
+        """Return whether both margins are within the measured probability error, so that the flip means nothing."""
+        return self.changed and max(self.margins) <= error
+
+    def to_dict(self, error: float) -> dict[str, Any]:
+        reference, candidate = self.predictions
+        return {
+            "image": self.image,
+            "kind": self.kind,
+            "split": self.split,
+            "label": CLASSES[self.label],
+            "reference": {"prediction": CLASSES[reference], "probabilities": [float(p) for p in self.reference]},
+            "candidate": {"prediction": CLASSES[candidate], "probabilities": [float(p) for p in self.candidate]},
+            "margin": list(self.margins),
+            "changed": self.changed,
+            "tie": self.is_tie(error),
+        }
+
+
+def margin(probabilities: np.ndarray) -> float:
+    """Return the distance between the two largest values."""
+    second, first = np.sort(probabilities)[-2:]
+    return float(first - second)
+
+
+def read_shared_rows(workspace: Workspace) -> list[Row]:
+    """Return the rows of the shared bytes, from what the inference gate recorded in float32."""
+    sides = [read_recording(workspace.recording_folder(side, "inference")) for side in ("legacy", "port")]
+    rows: list[Row] = []
+    for kind in KINDS:
+        reference, candidate = (side.read_array(f"float32/{kind}/probabilities") for side in sides)
+        for case, a, b in zip(workspace.cases(kind), reference, candidate, strict=True):
+            rows.append(Row(image=case.image, kind=kind, split=case.split, label=case.label, reference=a, candidate=b))
+    return rows
+
+
+def read_raw_rows(workspace: Workspace) -> list[Row]:
+    """Return the rows of the two ``evaluate`` commands, joined by file name; images of one side only are left out."""
+    reference, candidate = (
+        read_predictions(workspace.evaluation_output(side) / "predictions.csv") for side in ("legacy", "port")
+    )
+    return [
+        Row(
+            image=case.image,
+            kind=RAW,
+            split=case.split,
+            label=case.label,
+            reference=np.array(reference[case.image]),
+            candidate=np.array(candidate[case.image]),
+        )
+        for case in workspace.cases("evaluation")
+        if case.image in reference and case.image in candidate
+    ]
+
+
+def group(rows: list[Row]) -> Iterator[tuple[str, str, list[Row]]]:
+    """Yield the rows of each kind and split, in order."""
+    keys: Mapping[tuple[str, str], None] = dict.fromkeys((row.kind, row.split) for row in rows)
+    for kind, split in keys:
+        yield kind, split, [row for row in rows if (row.kind, row.split) == (kind, split)]
+
+
+def probability_error(rows: list[Row]) -> float:
+    """Return the largest difference between a probability of the two sides."""
+    return max((float(np.abs(row.reference - row.candidate).max()) for row in rows), default=0.0)

@@ -1,0 +1,117 @@
+"""Raw maps of every image, then each step from the raw map to the picture."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+
+from parity.architecture import tap_shapes
+from parity.comparison import Comparison, Expected
+from parity.contract import CLASSES, DTYPES, KINDS
+from parity.measurement import ErrorTable, Worst
+from parity.tolerance import GatesFile, Limit
+from parity.verdict import Check, GateResult, Verdict
+from parity.workspace import Workspace
+
+PICTURES = ("normalised", "resized", "overlay")
+
+
+def compare(workspace: Workspace, gates_file: GatesFile) -> GateResult:
+    comparison = Comparison.open(workspace, "gradcam", _expected(workspace))
+    errors = ErrorTable()
+    dead: list[Check] = []
+    for kind in KINDS:
+        pairs = {dtype: next(comparison.pairs(f"{dtype}/{kind}/raw"), None) for dtype in DTYPES}
+        double, single = pairs["float64"], pairs["float32"]
+        if double is None or single is None:
+            continue
+        for row, case in enumerate(workspace.cases(kind)):
+            truth = double.reference[row]
+            errors.add("float64", f"raw/{kind}", case.name, truth=truth, found=double.candidate[row])
+            errors.add("float32", f"raw/{kind}", case.name, truth=truth, found=single.candidate[row])
+            errors.add("noise", f"raw/{kind}", case.name, truth=truth, found=single.reference[row])
+        dead += _dead_checks(workspace, kind, double.reference, double.candidate, gates_file.limit("gradcam/dead"))
+    limits = {dtype: gates_file.limit(f"gradcam/{dtype}") for dtype in DTYPES}
+    checks = [*errors.checks("gradcam", [f"raw/{kind}" for kind in KINDS], limits), *dead]
+    return comparison.result([*checks, *_picture_checks(workspace, comparison, gates_file.limit("gradcam/pictures"))])
+
+
+def _expected(workspace: Workspace) -> dict[str, Expected]:
+    height_px, width_px = workspace.spec.height_px, workspace.spec.width_px
+    map_shape = tap_shapes(height_px, width_px, len(CLASSES))["conv5/block3/out"][1:3]
+    found: dict[str, Expected] = {}
+    for kind in KINDS:
+        shape = (len(workspace.cases(kind)), *map_shape)
+        for dtype in DTYPES:
+            found[f"{dtype}/{kind}/raw"] = Expected(axes="NHW", shape=shape, dtype=dtype)
+        # A dead map is 0/0 and so not a number, by the legacy's definition, and then on both sides.
+        found[f"float32/{kind}/normalised"] = Expected(axes="NHW", shape=shape, dtype="float32", nonfinite=True)
+        for case in workspace.tap_cases(kind):
+            place, size = f"float32/{kind}/{case.index}", (height_px, width_px)
+            found[f"{place}/resized"] = Expected(axes="HW", shape=size, dtype="float32", nonfinite=True)
+            found[f"{place}/overlay"] = Expected(axes="HWC", shape=(*size, 3), dtype="float64")
+    return found
+
+
+def is_dead(raw: np.ndarray) -> np.ndarray:
+    """Return for each map (N, H, W) whether nothing in it is positive."""
+    dead: np.ndarray = ~(raw > 0).any(axis=(1, 2))
+    return dead
+
+
+def _dead_checks(
+    workspace: Workspace, kind: str, reference: np.ndarray, candidate: np.ndarray, limit: Limit
+) -> Iterator[Check]:
+    cases = workspace.cases(kind)
+    dead, dead_in_port = is_dead(reference), is_dead(candidate)
+    one_sided = [case.name for case, a, b in zip(cases, dead, dead_in_port, strict=True) if a != b]
+    yield Check(
+        id=f"gradcam/exact/dead/{kind}/one_sided",
+        verdict=Verdict.FAIL if one_sided else Verdict.PASS,
+        observed=float(len(one_sided)),
+        limit=0.0,
+        unit="maps",
+        n=len(cases),
+        worst=", ".join(one_sided[:3]),
+        reason="a map with nothing positive on one side only",
+    )
+    by_class = {
+        name: [bool(gone) for case, gone in zip(cases, dead, strict=True) if CLASSES[case.label] == name]
+        for name in CLASSES
+    }
+    whole = [name for name, gone in by_class.items() if gone and all(gone)]
+    share = float(dead.mean())
+    powerless = share > limit.value or bool(whole)
+    yield Check(
+        id=f"gradcam/none/dead/{kind}/share",
+        verdict=Verdict.INCONCLUSIVE if powerless else Verdict.PASS,
+        observed=share,
+        limit=limit.value,
+        unit="of the maps",
+        n=len(cases),
+        worst=", ".join(f"every map of {name}" for name in whole),
+        reason=f"{int(dead.sum())} of {len(cases)} maps dead on both sides; {limit.reason}",
+    )
+
+
+def _picture_checks(workspace: Workspace, comparison: Comparison, limit: Limit) -> Iterator[Check]:
+    places: Mapping[str, list[tuple[str, str]]] = {
+        "normalised": [(f"float32/{kind}/normalised", kind) for kind in KINDS],
+        **{
+            step: [
+                (f"float32/{kind}/{case.index}/{step}", case.name)
+                for kind in KINDS
+                for case in workspace.tap_cases(kind)
+            ]
+            for step in PICTURES[1:]
+        },
+    }
+    for step in PICTURES:
+        worst = Worst()
+        for name, shown in places[step]:
+            for pair in comparison.pairs(name):
+                difference = np.abs(pair.candidate.astype(np.float64) - pair.reference)
+                finite = difference[~np.isnan(pair.reference)]
+                worst.add(float(finite.max(initial=0.0)), shown, difference.size)
+        yield worst.to_check(f"gradcam/float32/{step}/max_abs", limit, unit="of [0, 1]")

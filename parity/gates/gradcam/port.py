@@ -1,0 +1,43 @@
+"""Grad-CAM of every image: raw map in both precisions; normalising, resizing and overlaying on the legacy's maps."""
+
+from __future__ import annotations
+
+import inspect
+
+import numpy as np
+from torch_port import gradcam
+
+from parity.architecture import GRADCAM_PORT_LAYER
+from parity.artefact import RecordingWriter
+from parity.contract import DTYPES, KINDS
+from parity.sides.port import PortSide
+
+MASK_THRESHOLD = inspect.signature(gradcam.generate_gradcam_samples).parameters["mask_thresh"].default
+
+
+def record(side: PortSide, out: RecordingWriter) -> None:
+    for dtype in DTYPES:
+        network = side.model(dtype)
+        for kind in KINDS:
+            maps = [
+                gradcam.raw_gradcam_heatmap(side.tensor(side.workspace.image(case), dtype), network, GRADCAM_PORT_LAYER)
+                for case in side.track(side.workspace.cases(kind), f"gradcam {dtype} {kind}")
+            ]
+            out.write_array(f"{dtype}/{kind}/raw", np.stack(maps), "NHW")
+    for kind in KINDS:
+        _write_pictures(side, out, kind)
+
+
+def _write_pictures(side: PortSide, out: RecordingWriter, kind: str) -> None:
+    """Give each step of the picture what the legacy's step got: its raw map, its normalised map, its resized map."""
+    legacy = side.workspace.recording("legacy", "gradcam")
+    normalised = [gradcam.normalise_heatmap(np.array(heatmap)) for heatmap in legacy.read_array(f"float32/{kind}/raw")]
+    out.write_array(f"float32/{kind}/normalised", np.stack(normalised), "NHW")
+    given = legacy.read_array(f"float32/{kind}/normalised")
+    for case in side.workspace.tap_cases(kind):
+        image = side.workspace.image(case)[0]
+        resized = gradcam.resize_heatmap(np.array(given[case.index]), *image.shape[:2])
+        out.write_array(f"float32/{kind}/{case.index}/resized", resized, "HW")
+        mask = np.array(legacy.read_array(f"float32/{kind}/{case.index}/resized"))
+        overlay = gradcam.merge_image_mask(image, mask, mask_thresh=MASK_THRESHOLD)
+        out.write_array(f"float32/{kind}/{case.index}/overlay", overlay, "HWC")

@@ -1,0 +1,43 @@
+"""Flags as they must be for a proof, and a rerun of each side that is identical to the last bit."""
+
+from __future__ import annotations
+
+from parity.comparison import Comparison, Expected, compare_table
+from parity.contract import BATCH_SIZE, CLASSES
+from parity.tolerance import GatesFile
+from parity.verdict import Check, GateResult, Verdict
+from parity.workspace import Workspace
+
+FLAGS = {"tf32": False, "mixed_precision": False, "deterministic": True, "weights": ["float32"]}
+RERUNS = ("rerun/first", "rerun/second")
+
+
+def compare(workspace: Workspace, gates_file: GatesFile) -> GateResult:
+    first_batch = workspace.inputs.arrays["evaluation/batch0000/images"].shape[0]
+    expected = Expected(axes="NK", shape=(min(first_batch, BATCH_SIZE), len(CLASSES)), dtype="float32")
+    comparison = Comparison.open(workspace, "numerics", dict.fromkeys(RERUNS, expected))
+    comparison.tables += 1
+    sides = {"legacy": comparison.reference, "port": comparison.candidate}
+    checks = [
+        compare_table(f"numerics/exact/{side}/flags", FLAGS, FLAGS, recording.values["flags"])
+        for side, recording in sides.items()
+    ]
+    pairs = list(comparison.pairs(*RERUNS))
+    if len(pairs) == len(RERUNS):
+        first, second = pairs
+        for side, a, b in (
+            ("legacy", first.reference, second.reference),
+            ("port", first.candidate, second.candidate),
+        ):
+            different = int((a != b).sum())
+            checks.append(
+                Check(
+                    id=f"numerics/exact/{side}/rerun",
+                    verdict=Verdict.FAIL if different else Verdict.PASS,
+                    observed=float(different),
+                    limit=0.0,
+                    n=a.size,
+                    reason="the same batch predicted twice in one process",
+                )
+            )
+    return comparison.result(checks)

@@ -1,0 +1,235 @@
+"""A whole run: check the input, record the legacy, record the port, compare, report."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from parity.architecture import tap_shapes
+from parity.artefact import hash_file
+from parity.assemble import assemble_report
+from parity.contract import BATCH_SIZE, CLASSES, PROFILES, RunSpec
+from parity.dataset import DatasetFacts, read_dataset
+from parity.demo.cache import demo_checkpoint, demo_dataset
+from parity.errors import bad_input
+from parity.fixtures import write_fixtures
+from parity.judge import compare_gates
+from parity.predictions import read_predictions
+from parity.processes import Listener, run_side
+from parity.report import render_report, write_report
+from parity.reuse import PACKAGES
+from parity.tolerance import GatesFile, read_gates_file
+from parity.verdict import Verdict
+from parity.workspace import PROJECT, Workspace
+
+DEMO = "demo"
+EVALUATED_GATES = {"freeze", "decisions"}  # they read what the sides' own evaluate commands write
+FLOAT_BYTES = {"float32": 4, "float64": 8}
+WEIGHTS_BYTES = 300_000_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """The words of the command line. Paths may be relative; `data` None and `checkpoint` ``demo`` are the embedded demo."""
+
+    data: Path | None = None
+    checkpoint: str = DEMO
+    resolution: str = "20x"
+    split: str = "published"
+    splits: tuple[str, ...] = ("val", "test")
+    image_scale: float | None = None
+    images: int | None = None
+    profile: str = "quick"
+    arch: str = "resnet50v2"
+    device: str | None = None
+    witness: Path | None = None
+    gates: tuple[str, ...] = ()
+    out: Path | None = None
+
+    @property
+    def folder(self) -> Path:
+        """Folder of the run: the same options come back to the same one, so that a run resumes."""
+        name = self.data.resolve().name if self.data else DEMO
+        return (self.out or PROJECT / "runs" / f"{name}-{self.resolution}-{self.profile}").resolve()
+
+
+@dataclass
+class Clock:
+    """Seconds by phase."""
+
+    started: datetime = field(default_factory=lambda: datetime.now(UTC))
+    seconds: dict[str, float] = field(default_factory=dict)
+    _last: float = field(default_factory=time.monotonic)
+
+    def lap(self, phase: str) -> None:
+        now = time.monotonic()
+        self.seconds[phase] = self.seconds.get(phase, 0.0) + now - self._last
+        self._last = now
+
+
+def run(options: Options, listen: Listener) -> tuple[Verdict, Path]:
+    """Do everything that `options` ask for; return the verdict and the folder of the report.
+
+    Raises:
+        BadInputError: An input cannot be used; what was recorded before stays.
+    """
+    workspace, clock = Workspace(options.folder), Clock()
+    gates_file = read_gates_file(PROJECT / "gates.toml")
+    with workspace.lock():
+        data = options.data.resolve() if options.data else demo_dataset(listen)
+        facts = read_dataset(data, options.resolution)
+        checkpoint = demo_checkpoint(listen) if options.checkpoint == DEMO else Path(options.checkpoint).resolve()
+        clock.lap("demo" if options.data is None else "check")
+        spec = make_spec(options, data, facts, checkpoint)
+        needed_bytes = check_disk(spec, facts, workspace)
+        _prepare(workspace, spec, options)
+        for side in ("legacy", "port"):
+            _record(workspace, side, listen)
+            clock.lap(side)
+        listen({"side": "core", "step": "compare", "done": 0, "of": 1})
+        results = compare_gates(Workspace(workspace.folder), gates_file)
+        listen({"side": "core", "step": "compare", "done": 1, "of": 1})
+        clock.lap("compare")
+        report = assemble_report(
+            Workspace(workspace.folder), gates_file, results, clock=clock, facts=facts,
+            demo=options.data is None or options.checkpoint == DEMO, needed_mb=needed_bytes // 1_000_000,
+        )  # fmt: skip
+        write_report(report, workspace.report / "report.json")
+        render_report(workspace.report)
+    return Verdict(report["verdict"]), workspace.report
+
+
+def make_spec(options: Options, data: Path, facts: DatasetFacts, checkpoint: Path) -> RunSpec:
+    """Return the run specification with every default filled in."""
+    profile = PROFILES[options.profile]
+    gates_file = read_gates_file(PROJECT / "gates.toml")
+    gates = options.gates or (*gates_file.required[options.profile], "throughput")
+    split = options.split if options.split in ("published", "random") else str(Path(options.split).resolve())
+    if Path(split).is_absolute() and not Path(split).is_file():
+        raise bad_input("--split", "be published, random or a CSV file", split, "the command line", "check the path")
+    return RunSpec(
+        data=str(data),
+        data_sha256=facts.sha256,
+        checkpoint=str(checkpoint),
+        checkpoint_sha256=_hash_checkpoint(checkpoint),
+        resolution=options.resolution,
+        split=split,
+        split_sha256=hash_file(Path(split)) if Path(split).is_absolute() else "",
+        splits=options.splits,
+        image_scale=options.image_scale or profile.image_scale,
+        images=options.images or profile.images,
+        profile=options.profile,
+        arch=options.arch,
+        device=options.device or find_device(),
+        gates=tuple(gates),
+    )
+
+
+def find_device() -> str:
+    """Return ``cuda`` where an NVIDIA GPU is present, else ``cpu``."""
+    return "cuda" if shutil.which("nvidia-smi") and os.path.exists("/dev/nvidia0") else "cpu"
+
+
+def _hash_checkpoint(path: Path) -> str:
+    """Return one hash over the files of a checkpoint: a file, a folder, or the prefix of a TensorFlow checkpoint."""
+    if path.is_file():
+        return hash_file(path)
+    files = sorted(item for item in path.rglob("*") if item.is_file()) if path.is_dir() else sorted(
+        path.parent.glob(f"{path.name}.*")
+    )  # fmt: skip
+    if not files:
+        raise bad_input(
+            "--checkpoint", "be a Keras checkpoint", str(path), "the command line", "check the path, or leave it out for the demo"
+        )
+    return "+".join(hash_file(item)[:16] for item in files)
+
+
+def needed_bytes(spec: RunSpec, images: int) -> int:
+    """Return an upper bound of what a run writes: inputs, both sides' block outputs in both precisions, weights."""
+    pixels = spec.height_px * spec.width_px * 3 * FLOAT_BYTES["float32"]
+    evaluated = min(images, spec.images * len(spec.splits)) if spec.images else images
+    augmented = (PROFILES[spec.profile].augmented_batches or -(-images // BATCH_SIZE)) * BATCH_SIZE
+    taps = 0
+    for shape in tap_shapes(spec.height_px, spec.width_px, len(CLASSES)).values():
+        count = 1
+        for length in shape:
+            count *= length
+        taps += count * sum(FLOAT_BYTES.values())
+    # Two kinds of images; `tap_images` of each through the blocks gate and one of each through inference, on two sides.
+    return (evaluated + augmented) * pixels + 2 * 2 * (spec.tap_images + 1) * taps + WEIGHTS_BYTES
+
+
+def check_disk(spec: RunSpec, facts: DatasetFacts, workspace: Workspace) -> int:
+    """Return the bytes that the run may write.
+
+    Raises:
+        BadInputError: The disk does not have them.
+    """
+    needed = needed_bytes(spec, facts.images)
+    already = sum(path.stat().st_size for path in workspace.folder.rglob("*") if path.is_file())
+    free = shutil.disk_usage(workspace.folder).free
+    if free + already < needed:
+        raise bad_input(
+            "--out", f"have {needed / 1e9:.1f} GB free", f"{free / 1e9:.1f} GB", str(workspace.folder),
+            "free space, choose another folder, or ask for fewer --images",
+        )  # fmt: skip
+    return needed
+
+
+def _prepare(workspace: Workspace, spec: RunSpec, options: Options) -> None:
+    workspace.report.mkdir(parents=True, exist_ok=True)
+    (workspace.report / "report.json").unlink(missing_ok=True)
+    spec.write_json(workspace.spec_path)
+    write_fixtures(workspace.fixtures)
+    workspace.witness.unlink(missing_ok=True)
+    if options.witness:
+        witness = read_predictions(options.witness)
+        known = {path.name for path in Path(spec.data, "images").rglob("*.jpg")}
+        unknown = sorted(set(witness) - known)
+        if unknown:
+            raise bad_input(
+                "--witness", "name images of the data set", ", ".join(unknown[:3]), str(options.witness),
+                "write the file names of images/ in its first column",
+            )  # fmt: skip
+        shutil.copyfile(options.witness, workspace.witness)
+
+
+def _record(workspace: Workspace, side: str, listen: Listener) -> None:
+    log = workspace.folder / "log" / side
+    run_side(side, ["-m", f"parity.sides.{side}", str(workspace.folder)], log=log.with_suffix(".txt"), listen=listen)
+    if not EVALUATED_GATES & set(workspace.spec.gates):
+        return
+    listen({"side": side, "step": f"{PACKAGES[side]} evaluate", "done": 0, "of": 1})
+    # The key of a recording names everything of its side: code, lock, versions, inputs, checkpoint, options.
+    key = workspace.recording(side, "inference").key
+    out = workspace.evaluation_output(side)
+    stamp = out / "key.txt"
+    if not (stamp.is_file() and stamp.read_text() == key):
+        shutil.rmtree(out, ignore_errors=True)
+        run_side(side, evaluation_command(workspace, side), log=log.with_name(f"{side}-evaluate.txt"), listen=listen)
+        stamp.write_text(key)
+    listen({"side": side, "step": f"{PACKAGES[side]} evaluate", "done": 1, "of": 1})
+
+
+def evaluation_command(workspace: Workspace, side: str) -> list[str]:
+    """Return the side's own command as a user would give it."""
+    spec = workspace.spec
+    checkpoint = spec.checkpoint if side == "legacy" else str(workspace.port_weights)
+    options: Mapping[str, object] = {
+        "--data": spec.data,
+        "--checkpoint": checkpoint,
+        "--resolution": spec.resolution,
+        "--split": spec.split,
+        "--splits": ",".join(spec.splits),
+        "--image-scale": spec.image_scale,
+        "--device": spec.device,
+        "--out": workspace.evaluation_output(side),
+        **({"--images": spec.images} if spec.images else {}),
+        **({"--arch": spec.arch} if side == "port" else {}),
+    }
+    return ["-m", PACKAGES[side], "evaluate", *(str(part) for option in options.items() for part in option)]

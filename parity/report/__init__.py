@@ -1,0 +1,51 @@
+"""report.json -> report.html, report.md, junit.xml and a table for the terminal. report.json is their only source."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from parity.report.console import render_console
+from parity.report.html import render_html
+from parity.report.junit import render_junit
+from parity.report.markdown import render_markdown
+from parity.report.schema import Report, check_report, read_report, write_report
+from parity.report.triptych import write_gradcam_triptych
+
+__all__ = [
+    "Report",
+    "check_report",
+    "read_report",
+    "render_console",
+    "render_html",
+    "render_junit",
+    "render_markdown",
+    "render_report",
+    "write_gradcam_triptych",
+    "write_report",
+]
+
+
+def render_report(folder: Path) -> list[Path]:
+    """Read `folder`/report.json and write every rendering beside it.
+
+    Args:
+        folder: Holds report.json and the assets it names.
+
+    Returns:
+        Paths of report.html, report.md and junit.xml. The same report.json and assets give the same bytes.
+
+    Raises:
+        BadInputError: report.json is missing or does not follow the schema; nothing is written.
+    """
+    report = read_report(folder / "report.json")
+    renderings = {
+        "report.html": render_html(report, folder=folder),
+        "report.md": render_markdown(report),
+        "junit.xml": render_junit(report),
+    }
+    for name, text in renderings.items():
+        # Renamed when whole: an interruption leaves the old rendering, never half of a new one.
+        partial = folder / f"{name}.partial"
+        partial.write_bytes(text.encode("utf-8"))
+        partial.replace(folder / name)
+    return [folder / name for name in renderings]

@@ -1,0 +1,227 @@
+"""report.json -> report.md: the story for a pull request or a CI summary, at most `LIMIT_BYTES` whatever the run."""
+
+from __future__ import annotations
+
+import dataclasses
+import shlex
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from parity.report import summary
+from parity.report.notation import show_difference, show_figure, show_headroom, show_score, show_seconds
+from parity.report.room import WHERE, Room
+from parity.report.schema import Report
+from parity.report.text import make_printable
+
+LIMIT_BYTES = 60_000
+_SYMBOLS = {"PASS": "✅ PASS", "FAIL": "❌ FAIL", "INCONCLUSIVE": "❔ INCONCLUSIVE", "NOT_RUN": "⬜ NOT RUN"}
+
+
+def render_markdown(report: Report) -> str:
+    """Return the report as GitHub-flavoured Markdown of at most `LIMIT_BYTES` bytes in UTF-8."""
+    report = make_printable(report)
+    for rows, characters in ((80, 240), (40, 160), (20, 120), (10, 80), (5, 60), (2, 40)):
+        text = _render(report, Room(rows=rows, characters=characters))
+        if len(text.encode()) <= LIMIT_BYTES:
+            return text
+    raise AssertionError("the smallest room bounds every table and every text")
+
+
+def _render(report: Report, room: Room) -> str:
+    lines = _head(report, room)
+    for title, section in _SECTIONS:
+        body = section(report, room)
+        if body:
+            lines += [f"## {title}", "", *body]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _head(report: Report, room: Room) -> list[str]:
+    run, data, coverage = report["run"], report["run"]["data"], report["coverage"]
+    headline = report["headline"].removeprefix(report["verdict"]).strip()
+    lines = ["# Parity report", "", f"**{_SYMBOLS[report['verdict']]}** {room.text(headline)}", ""]
+    lines += [summary.SENTENCES[report["verdict"]], ""]
+    if report["place"]:
+        lines += [
+            f"**First failing gate:** {room.text(report['place']['words'].removeprefix('first failing gate: '))}",
+            "",
+        ]
+    if run["demo"]:
+        lines += [f"> **{summary.DEMO}**", ""]
+    splits = ", ".join(f"{name} {count}" for name, count in list(data["counts"].items())[:9])
+    source = (
+        f"{room.text(data['resolution'])}, split {room.code(data['split'])}, image scale {show_figure(data['image_scale'])}"
+    )
+    facts = [
+        f"{data['images']:,} images ({room.text(splits)}) at {source}",
+        f"architecture {room.code(run['arch'])}, profile {room.code(run['profile'])}",
+        f"{coverage['expected']:,} recorded pairs expected = {coverage['compared']:,} compared + {coverage['waived']:,} waived",
+        f"legacy {'unwitnessed' if run['witness'] is None else 'held against a witness'}; "
+        f"run {room.code(run['id'])}, started {room.text(run['started'])}, took {show_seconds(run['elapsed_s'])}",
+    ]
+    return [*lines, *(f"- {fact}" for fact in facts), ""]
+
+
+def _left_out(report: Report, room: Room) -> list[str]:
+    rows = summary.find_left_out(summary.make_gate_rows(report))
+    headers = ("Gate", "Required", "What it would have answered", "Why")
+    cells = ((room.code(row.gate), _yes(row.required), room.text(row.question), room.text(row.why_not)) for row in rows)
+    return room.table(headers, cells)
+
+
+def _gates(report: Report, room: Room) -> list[str]:
+    headers = ("Gate", "Verdict", "Worst check", "Observed:", "Limit:", "Headroom:", "Noise floor:", "n:")
+    rows = [row for row in summary.make_gate_rows(report) if row.ran]
+    return room.table(headers, (_gate_cells(row, room) for row in rows))
+
+
+def _gate_cells(row: summary.GateRow, room: Room) -> list[str]:
+    verdict = (
+        _SYMBOLS[row.verdict] + ("" if row.required else " (informing)") + (f"<br>{room.text(row.note)}" if row.note else "")
+    )
+    if row.worst is None:
+        return [room.code(row.gate), verdict, *[""] * 6]
+    return [room.code(row.gate), verdict, *_check_cells(row.gate, row.worst, room)]
+
+
+def _check_cells(gate: str, check: summary.Check, room: Room) -> list[str]:
+    figures = (
+        show_figure(check["observed"]),
+        show_figure(check["limit"]),
+        show_headroom(summary.check_headroom(check)),
+    )
+    name = room.code(summary.shorten_check_id(check["id"], gate))
+    return [name, *figures, show_figure(check["noise_floor"]), show_figure(check["n"])]
+
+
+def _open_checks(report: Report, room: Room) -> list[str]:
+    room = dataclasses.replace(room, rows=max(1, room.rows // 4))
+    headers = ("Gate", "Verdict", "Check", "Observed:", "Limit:", "Headroom:", "Noise floor:", "n:", "Worst", "Reason")
+    return room.table(headers, (_open_cells(gate, check, room) for gate, check in summary.find_open_checks(report)))
+
+
+def _open_cells(gate: str, check: summary.Check, room: Room) -> list[str]:
+    why = (room.code(check["worst"] or ""), room.text(check["reason"] or ""))
+    return [room.code(gate), _SYMBOLS[check["verdict"]], *_check_cells(gate, check, room), *why]
+
+
+def _decisions(report: Report, room: Room) -> list[str]:
+    if not report["ledger"]:
+        return []
+    counts = summary.count_decisions(report)
+    lines = [", ".join(f"{count:,} {status}" for status, count in counts.items() if count) + ".", ""]
+    headers = ("Image", "Input", "Label", "Legacy", "Port", "Largest difference:", "Margins:", "Status")
+    return lines + room.table(headers, (_decision_cells(row, room) for row in summary.find_changed_decisions(report)))
+
+
+def _decision_cells(row: summary.Check, room: Room) -> list[str]:
+    answers = [room.code(row[side]["prediction"]) if row[side] else "missing" for side in ("reference", "candidate")]
+    margins = " / ".join(show_score(value) for value in row["margin"])
+    found = [show_figure(summary.probability_difference(row)), margins, summary.decision_status(row)]
+    return [room.code(row["image"]), _source(row, room), room.code(row["label"] or ""), *answers, *found]
+
+
+def _source(row: summary.Check, room: Room) -> str:
+    return room.text(" ".join(filter(None, (row["kind"], row["split"]))))
+
+
+def _per_class(report: Report, room: Room) -> list[str]:
+    if not report["per_class"]:
+        return []
+    headers = ("Input", "Class", "n:", *(f"{title}:" for title in summary.SCORE_TITLES.values()))
+    return ["Legacy → port (difference).", "", *room.table(headers, (_score_cells(row, room) for row in report["per_class"]))]
+
+
+def _score_cells(row: summary.Check, room: Room) -> list[str]:
+    scores = [_score_cell(row["reference"][key], row["candidate"][key]) for key in summary.SCORE_TITLES]
+    return [_source(row, room), room.code(row["class"]), f"{row['support']:,}", *scores]
+
+
+def _score_cell(reference: Any, candidate: Any) -> str:
+    if reference == candidate:
+        return show_score(reference) if reference is None else f"{show_score(reference)} (=)"
+    return f"{show_score(reference)} → {show_score(candidate)} ({show_difference(reference, candidate)})"
+
+
+def _confusion(report: Report, room: Room) -> list[str]:
+    cells = [
+        (_source(row, room), room.code(label), _counts(before), _counts(after), _yes(before != after))
+        for row in report["confusion"]
+        for label, before, after in zip(row["classes"], row["reference"], row["candidate"], strict=True)
+    ]
+    order = room.text(", ".join(summary.find_classes(report)))
+    lines = room.table(("Input", "True class", "Legacy:", "Port:", "Different"), cells)
+    return [f"Counts of predictions, in the order {order}.", "", *lines] if lines else []
+
+
+def _counts(values: Sequence[int]) -> str:
+    return " · ".join(f"{value:,}" for value in values[:20]) + (" · …" if len(values) > 20 else "")
+
+
+def _curves(report: Report, room: Room) -> list[str]:
+    lines = []
+    for gate, curve in list(report["curves"].items())[: room.rows]:
+        cells = ([room.code(tap), *map(show_figure, figures)] for tap, *figures in summary.make_curve_rows(curve))
+        headers = ("Tap", "float64:", "limit:", "float32:", "noise floor:", "limit:")
+        lines += [f"### {room.text(summary.CURVE_TITLES.get(gate, gate))}", "", *room.table(headers, cells)]
+    return lines
+
+
+def _gradcam(report: Report, room: Room) -> list[str]:
+    return room.table(
+        ("Image, worst first", "Input", "Error:", "Dead map", "Legacy's answer"),
+        (_map_cells(row, room) for row in report["gradcam"]),
+    )
+
+
+def _map_cells(row: summary.Check, room: Room) -> list[str]:
+    answer = {True: "right", False: "wrong", None: ""}[row["correct"]]
+    dead = {(False, False): "no", (True, True): "both", (True, False): "legacy", (False, True): "port"}[tuple(row["dead"])]
+    return [room.code(row["image"]), room.text(row["kind"]), show_figure(row["error"]), dead, answer]
+
+
+def _throughput(report: Report, room: Room) -> list[str]:
+    rows = report["throughput"]
+    figures = [(show_figure(row["reference"]), show_figure(row["candidate"])) for row in rows]
+    words = [(room.text(row["unit"]), room.text(row["conditions"])) for row in rows]
+    cells = ((room.text(row["what"]), *pair, *text) for row, pair, text in zip(rows, figures, words, strict=True))
+    return room.table(("What", "Legacy:", "Port:", "Unit", "Conditions"), cells)
+
+
+def _declared(report: Report, room: Room) -> list[str]:
+    declared = [(room.code(row["name"]), room.text(row["reason"]), room.text(row["owner"])) for row in report["declared"]]
+    waived = [
+        (room.code(row["check"]), room.text(row["reason"]), room.text(row["owner"]), room.text(row["expiry"]))
+        for row in report["waivers"]
+    ]
+    lines = room.table(("Declared difference", "Reason", "Owner"), declared) or ["No declared differences.", ""]
+    return lines + (room.table(("Waived check", "Reason", "Owner", "Expires"), waived) or ["No waivers.", ""])
+
+
+def _repeat(report: Report, room: Room) -> list[str]:
+    run = {key: value for key, value in report["run"].items() if key not in ("command", "environments")}
+    run |= {"timings_s": report["timings"], "disk": report["disk"]}
+    for name, environment in report["run"]["environments"].items():
+        run[f"environment {name}"] = {key: value for key, value in environment.items() if key != "packages"}
+    command = room.code(shlex.join(report["run"]["command"]))
+    facts = ((room.code(name), room.code(value)) for name, value in summary.flatten(run))
+    return [f"Command: {command}. Package versions are in {WHERE}.", "", *room.table(("What", "Value"), facts)]
+
+
+def _yes(value: bool) -> str:
+    return "yes" if value else "no"
+
+
+_SECTIONS: Sequence[tuple[str, Callable[[Report, Room], list[str]]]] = (
+    ("What was not run", _left_out),
+    ("Gates", _gates),
+    ("Checks that do not pass", _open_checks),
+    ("Decisions", _decisions),
+    ("Each class", _per_class),
+    ("Confusion matrices", _confusion),
+    ("Error along the network", _curves),
+    ("Grad-CAM", _gradcam),
+    ("Throughput", _throughput),
+    ("Declared differences and waivers", _declared),
+    ("To repeat this run", _repeat),
+)

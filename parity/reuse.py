@@ -1,0 +1,73 @@
+"""When a recording may be used again: only if everything it came from is the same."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+from collections.abc import Iterable, Mapping
+from importlib.metadata import distributions
+from pathlib import Path
+
+from parity.artefact import ArtefactError, hash_file, read_recording
+from parity.workspace import PROJECT, Workspace
+
+PACKAGES = {"legacy": "legacy_tf", "port": "torch_port"}
+LOCKS = {"legacy": "requirements-tf.txt", "port": "requirements-torch.txt", "core": "requirements-core.txt"}
+_SHARED_CODE = ("contract", "architecture", "artefact", "workspace", "recorder", "reuse")
+_FLAG_PREFIXES = ("TF_", "XLA_", "OMP_", "MKL_", "ONEDNN_", "DNNL_", "CUDA_", "CUBLAS_", "TORCH_", "NVIDIA_")
+
+
+def hash_files(paths: Iterable[Path]) -> str:
+    """Return one hash over the names and bytes of files below the project."""
+    listing = {str(path.relative_to(PROJECT)): hash_file(path) for path in sorted(paths)}
+    return hashlib.sha256(json.dumps(listing, sort_keys=True).encode()).hexdigest()
+
+
+def hash_package(package: str) -> str:
+    """Return one hash over the Python files of a package of the project."""
+    return hash_files((PROJECT / package).rglob("*.py"))
+
+
+def installed_versions() -> dict[str, str]:
+    """Return every distribution that is installed in this environment."""
+    found = {str(item.metadata["Name"]).lower(): item.version for item in distributions()}
+    return dict(sorted(found.items()))
+
+
+def recording_key(side: str, gate: str, workspace: Workspace, *, depends: Mapping[str, str]) -> str:
+    """Return what a recording depends on, as one hash.
+
+    Args:
+        side: ``legacy`` or ``port``.
+        gate: Gate, or ``inputs``.
+        workspace: The run; its options count, except which gates were asked for.
+        depends: Digests of other recordings that this one reads.
+    """
+    options = {name: value for name, value in workspace.spec.to_dict().items() if name != "gates"}
+    code = [PROJECT / "parity" / f"{name}.py" for name in _SHARED_CODE]
+    code += (PROJECT / PACKAGES[side]).rglob("*.py")
+    code += (PROJECT / "parity" / "sides").glob(f"{side}*.py")
+    code += (PROJECT / "parity" / "gates" / gate).glob(f"{side}.py")
+    parts = {
+        "code": hash_files(code),
+        "lock": hash_file(PROJECT / LOCKS[side]),
+        "versions": installed_versions(),
+        "python": platform.python_version(),
+        "machine": platform.machine(),
+        "flags": {name: value for name, value in os.environ.items() if name.startswith(_FLAG_PREFIXES)},
+        "options": options,
+        "fixtures": {path.name: hash_file(path) for path in workspace.fixture_paths},
+        "depends": dict(depends),
+    }
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def is_current(folder: Path, key: str) -> bool:
+    """Return whether `folder` holds a whole recording made from `key`."""
+    try:
+        recording = read_recording(folder)
+    except ArtefactError:
+        return False
+    return recording.key == key and all((folder / entry.file).is_file() for entry in recording.arrays.values())

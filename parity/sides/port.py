@@ -1,0 +1,100 @@
+"""The port side [torch]: its data path and its model, built once for all gates."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+
+import numpy as np
+import torch
+from torch_port import data, model, weights
+from torch_port.errors import InputError
+
+from parity.artefact import permute_axes
+from parity.contract import CLASSES
+from parity.recorder import exit_on_bad_input, record_gates, track
+from parity.workspace import Workspace
+
+
+class PortSide:
+    """The port of one run.
+
+    Args:
+        workspace: The run.
+    """
+
+    name = "port"
+
+    def __init__(self, workspace: Workspace) -> None:
+        self.workspace = workspace
+        self.spec = workspace.spec
+        self.device = torch.device(self.spec.device)
+        torch.manual_seed(0)
+        torch.use_deterministic_algorithms(True)
+        torch.backends.cudnn.benchmark = False
+        torch.backends.cudnn.allow_tf32 = False
+        torch.backends.cuda.matmul.allow_tf32 = False
+
+    def make_loaders(self, **options: Any) -> tuple[dict[str, Any], list[str]]:
+        """Return new loaders of every split, as the port makes them, and the class names."""
+        spec = self.spec
+        return data.make_loaders(
+            spec.data, spec.resolution, spec.split, spec.image_scale, images=spec.images, **options
+        )
+
+    @cache  # noqa: B019 - one side lives as long as its process
+    def model(self, dtype: str) -> Any:
+        """Return the port in evaluation mode."""
+        made = weights.read_safetensors(self.workspace.port_weights, self.spec.arch, len(CLASSES))
+        return made.to(device=self.device, dtype=getattr(torch, dtype)).eval()
+
+    def tensor(self, images: np.ndarray, dtype: str, axes: str = "NHWC") -> torch.Tensor:
+        """Return recorded values in the port's axis order, on its device."""
+        moved = permute_axes(images, axes, "NCHW") if len(axes) == 4 else images
+        values = np.array(moved, dtype=dtype, order="C")
+        return torch.from_numpy(values).to(self.device)
+
+    def predict(self, network: Any, images: np.ndarray, dtype: str) -> np.ndarray:
+        """Return the probabilities (N, K) of one batch of recorded images (N, H, W, C)."""
+        with torch.inference_mode():
+            return network.probabilities(self.tensor(images, dtype)).cpu().numpy()
+
+    def track(self, items: Any, step: str) -> Iterator[Any]:
+        return track(items, self.name, step)
+
+
+def convert_weights(workspace: Workspace) -> None:
+    """Convert the exported legacy weights with the port's own converter.
+
+    An architecture that has no converter keeps its fresh weights: the weights gate says so.
+    """
+    torch.manual_seed(0)
+    made = model.make_model(workspace.spec.arch, len(CLASSES))
+    provenance = {"arch": workspace.spec.arch, "classes": ",".join(CLASSES), "source": "fresh weights"}
+    if workspace.spec.arch == "resnet50v2":
+        weights.load_legacy_file(made, workspace.legacy_weights)
+        provenance["source"] = workspace.legacy_weights.name
+    weights.write_safetensors(made, workspace.port_weights, provenance)
+
+
+def main() -> None:
+    workspace = Workspace(Path(sys.argv[1]))
+    built: list[PortSide] = []
+
+    def make_side() -> PortSide:
+        if not built:
+            convert_weights(workspace)
+            built.append(PortSide(workspace))
+        return built[0]
+
+    record_gates("port", workspace, make_side)
+
+
+if __name__ == "__main__":
+    exit_on_bad_input(main, InputError)

@@ -1,0 +1,160 @@
+"""Where a run keeps what: one folder, one writer at a time."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from parity.artefact import Recording, read_recording
+from parity.contract import KINDS, RunSpec
+from parity.errors import bad_input
+
+PROJECT = Path(__file__).resolve().parent.parent
+
+
+@dataclass(frozen=True)
+class Case:
+    """One image of a run, as the legacy pipeline handed it out.
+
+    Attributes:
+        image: File name without its folder.
+        path: Where the file is.
+        kind: ``evaluation`` or ``augmented``.
+        index: Position among the cases of its kind.
+        batch: Number of the stored batch, and `row` its place in it.
+        label: Index of the class.
+    """
+
+    image: str
+    path: str
+    kind: str
+    index: int
+    split: str
+    label: int
+    batch: int
+    row: int
+
+    @property
+    def name(self) -> str:
+        return f"{self.kind} image {self.index} ({self.image})"
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """The folder of a run."""
+
+    folder: Path
+
+    @property
+    def spec_path(self) -> Path:
+        return self.folder / "spec.json"
+
+    @property
+    def legacy_weights(self) -> Path:
+        return self.folder / "weights" / "legacy.npz"
+
+    @property
+    def port_weights(self) -> Path:
+        return self.folder / "weights" / "port.safetensors"
+
+    @property
+    def fixtures(self) -> Path:
+        return self.folder / "fixtures"
+
+    @property
+    def witness(self) -> Path:
+        """The users' own predictions, where they were given."""
+        return self.folder / "witness.csv"
+
+    @property
+    def report(self) -> Path:
+        return self.folder / "report"
+
+    def recording_folder(self, side: str, gate: str) -> Path:
+        return self.folder / side / gate
+
+    def recording(self, side: str, gate: str) -> Recording:
+        """Open what `side` recorded for `gate`; raises `parity.artefact.ArtefactError` where there is nothing whole."""
+        return read_recording(self.recording_folder(side, gate))
+
+    def evaluation_output(self, side: str) -> Path:
+        """Folder that the side's own ``evaluate`` command writes."""
+        return self.folder / side / "evaluate"
+
+    @cached_property
+    def spec(self) -> RunSpec:
+        return RunSpec.read_json(self.spec_path)
+
+    @cached_property
+    def inputs(self) -> Recording:
+        """The bytes that both sides are fed, made once by the legacy pipeline."""
+        return read_recording(self.folder / "inputs")
+
+    @cached_property
+    def fixture_paths(self) -> tuple[Path, ...]:
+        return tuple(sorted(self.fixtures.glob("*.jpg")))
+
+    def cases(self, kind: str) -> tuple[Case, ...]:
+        """Return the images of one kind, in the order in which the legacy pipeline handed them out."""
+        return tuple(Case(**row) for row in self.inputs.values["cases"][kind])
+
+    @property
+    def all_cases(self) -> tuple[Case, ...]:
+        return tuple(case for kind in KINDS for case in self.cases(kind))
+
+    def tap_cases(self, kind: str) -> tuple[Case, ...]:
+        """Return the images whose block outputs are compared: balanced over classes, in order."""
+        return balanced(self.cases(kind), self.spec.tap_images)
+
+    def image(self, case: Case) -> np.ndarray:
+        """Return the stored network input of one image, (1, H, W, C) float32 in [0, 1]."""
+        batch = self.inputs.read_array(f"{case.kind}/batch{case.batch:04d}/images")
+        return np.array(batch[case.row : case.row + 1])
+
+    def batches(self, kind: str) -> Iterator[np.ndarray]:
+        """Yield the stored batches of one kind, (N, H, W, C) float32 in [0, 1], memory-mapped."""
+        for number in range(self.inputs.values["batches"][kind]):
+            yield self.inputs.read_array(f"{kind}/batch{number:04d}/images")
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Hold the folder for one run.
+
+        Raises:
+            BadInputError: Another run holds it.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with (self.folder / ".lock").open("w") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                raise bad_input(
+                    "--out", "be a folder that no other run uses", str(self.folder), "the command line",
+                    "wait for that run or choose another folder",
+                ) from error  # fmt: skip
+            file.write(str(os.getpid()))
+            file.flush()
+            yield
+
+
+def balanced(cases: tuple[Case, ...], count: int) -> tuple[Case, ...]:
+    """Return `count` cases, going round the classes, in their original order."""
+    queues = {label: [case for case in cases if case.label == label] for label in sorted({c.label for c in cases})}
+    taken: list[Case] = []
+    while len(taken) < min(count, len(cases)):
+        for queue in queues.values():
+            if queue and len(taken) < count:
+                taken.append(queue.pop(0))
+    return tuple(sorted(taken, key=lambda case: case.index))
+
+
+def to_json(case: Case) -> dict[str, Any]:
+    return dict(vars(case))

@@ -1,0 +1,219 @@
+"""Command line: ``python -m torch_port convert|evaluate|gradcam``."""
+
+from __future__ import annotations
+
+import argparse
+import random
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from torch_port.errors import InputError
+from torch_port.names import ARCHITECTURES, CLASSES, RESOLUTIONS, SPLITS
+
+BAD_INPUT = 2
+INTERRUPTED = 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command and return its exit code: 0, or 2 for bad input, with one message on stderr."""
+    options = make_parser().parse_args(arguments)
+    try:
+        options.run(options)
+    except InputError as error:
+        print(f"error: {error.message()}", file=sys.stderr)
+        return BAD_INPUT
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return INTERRUPTED
+    return 0
+
+
+def make_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m torch_port", description="The PyTorch port of the Keras lung histology classifier."
+    )
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    _add_convert(commands)
+    _add_evaluate(commands)
+    _add_gradcam(commands)
+    return parser
+
+
+def run_convert(options: argparse.Namespace) -> None:
+    """Convert a legacy checkpoint to safetensors."""
+    from torch_port.errors import WeightsError
+    from torch_port.weights import convert
+
+    if options.arch != "resnet50v2":
+        raise WeightsError.about(
+            "arch",
+            must="be resnet50v2 to take legacy weights",
+            got=f"{options.arch}, which has no tensor-by-tensor counterpart of the legacy network,",
+            place="--arch",
+            remedy="train that network, or build it with new weights",
+        )
+    classes = options.classes.split(",")
+    convert(options.checkpoint, options.out, len(classes), classes=classes)
+    print(f"wrote {options.out}")
+
+
+def run_evaluate(options: argparse.Namespace) -> None:
+    """Predict the images of a data set."""
+    from torch_port import evaluate
+
+    folder = evaluate.make_folder(options.out)
+    device = evaluate.select_device(options.device)
+    loaders, class_names = _make_loaders(options)
+    model = evaluate.prepare_model(_load_model(options, class_names), device)
+    probabilities, figures = evaluate.evaluate(model, loaders, device)
+    evaluate.write_results(folder, loaders, class_names, probabilities, figures)
+    print(f"wrote {folder / 'predictions.csv'} and {folder / 'metrics.json'}")
+
+
+def run_gradcam(options: argparse.Namespace) -> None:
+    """Explain random images of a data set."""
+    from tqdm import tqdm
+
+    from torch_port import evaluate, gradcam
+    from torch_port.transforms import input_size
+
+    folder = evaluate.make_folder(options.out)
+    device = evaluate.select_device(options.device)
+    loaders, class_names = _make_loaders(options)
+    model = evaluate.prepare_model(_load_model(options, class_names), device)
+    images = [path for loader in loaders.values() for path in loader.dataset.images]
+    random.seed(options.seed)
+    explanations = gradcam.generate_gradcam_samples(
+        model,
+        images,
+        options.samples,
+        size=input_size(options.image_scale),
+        mask_thresh=options.mask_thresh,
+        layer=options.layer,
+    )
+    evaluate.write_explanations(
+        folder, list(tqdm(explanations, total=options.samples, desc="explain", unit="image"))
+    )
+    print(f"wrote {options.samples} overlays and raw_maps.npz to {folder}")
+
+
+def _make_loaders(options: argparse.Namespace) -> tuple[dict[str, Any], list[str]]:
+    from torch_port.data import make_loaders
+
+    names = list(dict.fromkeys(options.splits.split(",")))
+    loaders, class_names = make_loaders(
+        options.data,
+        options.resolution,
+        options.split,
+        options.image_scale,
+        options.batch_size,
+        images=options.images,
+        splits=names,
+        num_workers=options.workers,
+    )
+    return {name: loaders[name] for name in names}, class_names
+
+
+def _load_model(options: argparse.Namespace, class_names: list[str]) -> Any:
+    from torch_port.weights import load_checkpoint
+
+    return load_checkpoint(options.checkpoint, options.arch, len(class_names))
+
+
+def _add_convert(commands: Any) -> None:
+    command = commands.add_parser("convert", help="turn a legacy checkpoint into a safetensors file")
+    command.add_argument(
+        "checkpoint", metavar="IN", help=".npz of `python -m legacy_tf export`, Keras .h5 file or .keras file"
+    )
+    command.add_argument("--out", required=True, metavar="FILE", help="safetensors file to write")
+    command.add_argument(
+        "--classes",
+        default=",".join(CLASSES),
+        help="class names in the order of the last layer (default: %(default)s)",
+    )
+    command.add_argument(
+        "--arch", default="resnet50v2", choices=ARCHITECTURES, help="architecture (default: %(default)s)"
+    )
+    command.set_defaults(run=run_convert)
+
+
+def _add_evaluate(commands: Any) -> None:
+    command = commands.add_parser(
+        "evaluate", help="predict the images of a data set; writes predictions.csv and metrics.json"
+    )
+    _add_data_options(command)
+    command.set_defaults(run=run_evaluate)
+
+
+def _add_gradcam(commands: Any) -> None:
+    command = commands.add_parser(
+        "gradcam", help="show what the network looks at; writes overlays and raw maps"
+    )
+    _add_data_options(command)
+    command.add_argument(
+        "--samples", type=int, default=8, metavar="N", help="images to explain (default: %(default)s)"
+    )
+    command.add_argument(
+        "--mask-thresh",
+        type=float,
+        default=0.25,
+        help="map value from which an overlay is tinted (default: %(default)s)",
+    )
+    command.add_argument(
+        "--layer", default="conv5.block3.conv3", help="layer to explain (default: %(default)s)"
+    )
+    command.add_argument(
+        "--seed", type=int, default=17, help="seed of the choice of images (default: %(default)s)"
+    )
+    command.set_defaults(run=run_gradcam)
+
+
+def _add_data_options(command: argparse.ArgumentParser) -> None:
+    add = command.add_argument
+    add("--data", required=True, metavar="DIR", help="folder with data.csv and images/")
+    add(
+        "--checkpoint",
+        required=True,
+        metavar="FILE",
+        help="file of `convert`, or a legacy checkpoint that it could convert",
+    )
+    add(
+        "--resolution",
+        default="20x",
+        choices=RESOLUTIONS,
+        help="magnification of the images (default: %(default)s)",
+    )
+    add(
+        "--split",
+        default="published",
+        help="published, random, or a CSV file with patient_id and split (default: %(default)s)",
+    )
+    add("--splits", default="val,test", help=f"parts to use, of {','.join(SPLITS)} (default: %(default)s)")
+    add(
+        "--image-scale",
+        type=float,
+        default=0.25,
+        help="network input as a fraction of 1200 x 1600 (default: %(default)s)",
+    )
+    add("--batch-size", type=int, default=8, help="images in a batch (default: %(default)s)")
+    add(
+        "--images",
+        type=int,
+        metavar="N",
+        help="first N images of each part, balanced over classes (default: all)",
+    )
+    add(
+        "--workers",
+        type=int,
+        default=0,
+        metavar="N",
+        help="processes that read images (default: %(default)s)",
+    )
+    add("--arch", default="resnet50v2", choices=ARCHITECTURES, help="architecture (default: %(default)s)")
+    add("--device", choices=("cpu", "cuda"), help="where to compute (default: the GPU if there is one)")
+    add("--out", required=True, metavar="DIR", help="folder for the results")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

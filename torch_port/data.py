@@ -1,0 +1,241 @@
+"""Data sets and loaders: `legacy_tf.generator`, and what it uses of `legacy_tf.utils`."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.utils.class_weight import compute_class_weight
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from torch_port.errors import DataError
+from torch_port.images import check_images, read_image
+from torch_port.metadata import get_classes_labels, get_dataframe
+from torch_port.names import CLASSES, EPOCH_ORDERS, SPLITS
+from torch_port.order import LegacyBatchSampler, batches_as_fit
+from torch_port.quirks import DEFAULT, Quirks
+from torch_port.splits import get_reproducible_ids, make_split, take_balanced, train_test_split
+from torch_port.transforms import test_augmentations, train_augmentations
+
+__all__ = [
+    "LungHistDataset",
+    "compute_weights",
+    "get_classes_labels",
+    "get_dataframe",
+    "get_reproducible_ids",
+    "make_loaders",
+    "read_image",
+    "test_augmentations",
+    "train_augmentations",
+    "train_test_split",
+]
+
+LEGACY_SEED = 17
+
+
+class LungHistDataset(Dataset[tuple[Tensor, Tensor]]):
+    """Images and one-hot labels: what `legacy_tf.generator.CustomDataGenerator` reads, one by one.
+
+    Deliberate difference: channels first. Batches, their order and the shuffling are the loader's.
+
+    Args:
+        images: Paths.
+        labels: Class indices.
+        num_classes: Number of classes.
+        augmentations: Pipeline that turns levels (H, W, 3) uint8 into float32.
+    """
+
+    def __init__(
+        self,
+        images: Iterable[str],
+        labels: Iterable[int],
+        num_classes: int,
+        augmentations: Callable[..., dict[str, Any]],
+    ) -> None:
+        self.images = list(images)
+        self.labels = [int(label) for label in labels]
+        self.num_classes = num_classes
+        self.augment = augmentations
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
+        image = self.augment(image=read_image(self.images[index]))["image"]  # (H, W, 3), float32
+        label = torch.zeros(self.num_classes)
+        label[self.labels[index]] = 1
+        return torch.from_numpy(
+            np.ascontiguousarray(image.transpose(2, 0, 1))
+        ), label  # (3, H, W), (num_classes,)
+
+
+def compute_weights(loader: DataLoader) -> dict[int, float]:
+    """Return scikit-learn's balanced class weights: `legacy_tf.utils.compute_weights`.
+
+    Deliberate difference: the labels are read from the data set, so no image is decoded and no random number
+    is drawn.
+
+    Returns:
+        Weight by label, for the labels that are there.
+    """
+    labels = np.array(loader.dataset.labels)
+    present = np.unique(labels)
+    weights = compute_class_weight("balanced", classes=present, y=labels)
+    return {int(label): float(weight) for label, weight in zip(present, weights, strict=True)}
+
+
+def make_loaders(
+    data_dir: str | Path,
+    resolution: str,
+    split: str | Path,
+    image_scale: float = 0.25,
+    batch_size: int = 8,
+    images: int | None = None,
+    splits: Sequence[str] | None = None,
+    epoch_order: str | None = None,
+    num_workers: int = 0,
+    quirks: Quirks = DEFAULT,
+) -> tuple[dict[str, DataLoader], list[str]]:
+    """Make the loaders of a data set: `legacy_tf.generator.get_patient_generators`.
+
+    Deliberate differences: everything that is read later is checked first; by default every training epoch is
+    a new permutation of the images.
+
+    Args:
+        data_dir: Folder with ``data.csv`` and ``images/``.
+        resolution: 20x or 40x.
+        split: ``published``, ``random``, or the path of a CSV file with the columns ``patient_id`` and
+            ``split``.
+        image_scale: Size of the network's input as a fraction of 1200 x 1600.
+        batch_size: Images in a batch; the last one may be short.
+        images: Take so many images of each split, balanced over classes; None takes all.
+        splits: Splits to make; None makes all.
+        epoch_order: Order of training images. ``permutation``; ``legacy``: that of the legacy generator when
+            its batches are asked for from first to last, and its global random seed; ``legacy_fit``: the same
+            with the batches in the order of Keras' ``fit``. None follows the quirk ``mid_epoch_reshuffle``.
+        num_workers: Worker processes of each loader; the legacy orders need 0.
+        quirks: Switches.
+
+    Returns:
+        Loaders by split in the order train, val, test, and the class names.
+
+    Raises:
+        DataError: The data set, the split or an option cannot be used.
+    """
+    epoch_order = epoch_order or ("legacy_fit" if quirks.mid_epoch_reshuffle else "permutation")
+    _check_options(image_scale, batch_size, splits, epoch_order, num_workers)
+    frames, class_names = _read_frames(Path(data_dir), resolution, split, images)
+    wanted = [name for name in SPLITS if splits is None or name in splits]
+    for name in wanted:
+        if frames[name].empty:
+            raise DataError.about(
+                "split",
+                must=f"have images for {name}",
+                got="none",
+                place=f"--split {split}",
+                remedy="leave it out of --splits",
+            )
+    check_images(path for name in wanted for path in frames[name]["image_path"])
+    if epoch_order != "permutation":
+        random.seed(LEGACY_SEED)  # every generator of the legacy does so when it is made
+    loaders = {}
+    for name in wanted:
+        make_augmentations = train_augmentations if name == "train" else test_augmentations
+        dataset = LungHistDataset(
+            frames[name]["image_path"],
+            frames[name]["targetclass"],
+            len(class_names),
+            make_augmentations(image_scale, quirks=quirks),
+        )
+        order = _order_options(len(dataset), batch_size, epoch_order if name == "train" else None)
+        loaders[name] = DataLoader(dataset, num_workers=num_workers, **order)
+    return loaders, class_names
+
+
+def _order_options(size: int, batch_size: int, epoch_order: str | None) -> dict[str, Any]:
+    if epoch_order in ("legacy", "legacy_fit"):
+        batch_order = batches_as_fit if epoch_order == "legacy_fit" else range
+        return {"batch_sampler": LegacyBatchSampler(size, batch_size, batch_order)}
+    return {"batch_size": batch_size, "shuffle": epoch_order == "permutation"}
+
+
+def _read_frames(
+    data_dir: Path, resolution: str, split: str | Path, images: int | None
+) -> tuple[dict, list[str]]:
+    if not data_dir.is_dir():
+        raise DataError.about(
+            "data",
+            must="be a folder with data.csv and images/",
+            got="no such folder",
+            place=data_dir,
+            remedy="check --data",
+        )
+    df = get_dataframe(data_dir / "data.csv", resolution, data_dir / "images")
+    if df.empty:
+        raise DataError.about(
+            "data.csv",
+            must=f"have images of resolution {resolution}",
+            got="none",
+            place=data_dir,
+            remedy="check --resolution",
+        )
+    class_names, df["targetclass"] = get_classes_labels(data_dir / "images", df["image_path"])
+    if tuple(class_names) != CLASSES:
+        raise DataError.about(
+            "images",
+            must=f"have folders of the classes {', '.join(CLASSES)} and no others",
+            got=", ".join(class_names),
+            place=data_dir / "images",
+            remedy="add or take away folders",
+        )
+    frames = make_split(df, resolution, split)
+    return frames if images is None else {
+        name: take_balanced(frame, images) for name, frame in frames.items()
+    }, class_names
+
+
+def _check_options(
+    image_scale: float, batch_size: int, splits: Sequence[str] | None, epoch_order: str, num_workers: int
+) -> None:
+    unknown = sorted(set(splits or ()) - set(SPLITS))
+    if unknown or (splits is not None and not splits):
+        raise DataError.about(
+            "splits",
+            must=f"be some of {', '.join(SPLITS)}",
+            got=repr(",".join(unknown)),
+            place="--splits",
+            remedy="choose of these",
+        )
+    if epoch_order not in EPOCH_ORDERS:
+        raise DataError.about(
+            "epoch_order",
+            must=f"be one of {', '.join(EPOCH_ORDERS)}",
+            got=repr(epoch_order),
+            place="make_loaders",
+            remedy="choose one",
+        )
+    if epoch_order != "permutation" and num_workers:
+        raise DataError.about(
+            "num_workers",
+            must=f"be 0 for epoch order {epoch_order}",
+            got=str(num_workers),
+            place="make_loaders",
+            remedy="leave it out",
+        )
+    if not 32 / 1200 <= image_scale <= 1:
+        raise DataError.about(
+            "image_scale",
+            must="give images of 32 to 1200 rows",
+            got=str(image_scale),
+            place="--image-scale",
+            remedy="take 0.25",
+        )
+    if batch_size < 1:
+        raise DataError.about(
+            "batch_size", must="be at least 1", got=str(batch_size), place="--batch-size", remedy="take 8"
+        )

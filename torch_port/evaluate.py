@@ -1,0 +1,159 @@
+"""Predict the images of a data set and report the legacy's test figures."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader
+from tqdm import tqdm
+
+from torch_port.errors import InputError
+from torch_port.model import Classifier
+from torch_port.quirks import DEFAULT, Quirks
+
+
+def select_device(name: str | None) -> torch.device:
+    """Return the device of that name; None takes the GPU if there is one.
+
+    Raises:
+        InputError: A GPU is asked for and there is none.
+    """
+    if name == "cuda" and not torch.cuda.is_available():
+        raise InputError.about(
+            "device",
+            must="be one that this machine has",
+            got="'cuda' without a usable GPU",
+            place="--device",
+            remedy="use cpu",
+        )
+    return torch.device(name or ("cuda" if torch.cuda.is_available() else "cpu"))
+
+
+def prepare_model(model: Classifier, device: torch.device) -> Classifier:
+    """Put a model into its shipped settings: evaluation mode, channels last in memory, full float32 products.
+
+    Channels last is faster and changes results by no more than a change of batch size or threads does. TF32,
+    which is the default of convolutions on NVIDIA GPUs, would change them a thousand times more.
+    """
+    torch.backends.cudnn.allow_tf32 = False
+    torch.backends.cuda.matmul.allow_tf32 = False
+    return model.to(device=device, memory_format=torch.channels_last).eval()
+
+
+def predict_batches(
+    model: Classifier, loader: DataLoader, device: torch.device
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield probabilities (N, K) and one-hot labels (N, K) of each batch, on the CPU."""
+    for images, labels in loader:
+        with torch.inference_mode():
+            images = images.to(device=device, memory_format=torch.channels_last)
+            yield model.probabilities(images).cpu(), labels
+
+
+def evaluate(
+    model: Classifier,
+    loaders: Mapping[str, DataLoader],
+    device: torch.device,
+    *,
+    quirks: Quirks = DEFAULT,
+) -> tuple[dict[str, Tensor], dict[str, dict[str, Any]]]:
+    """Predict every split and compute its figures.
+
+    Args:
+        model: A classifier of ``prepare_model``.
+        loaders: Loaders by split; their order is kept.
+        device: Where the model is.
+        quirks: Switches.
+
+    Returns:
+        Probabilities (images of the split, K) by split, and by split the figures as ``metrics.json`` has
+        them.
+    """
+    from torch_port.metrics import make_test_metrics  # importing torchmetrics costs seconds
+
+    probabilities, figures = {}, {}
+    for split, loader in loaders.items():
+        metrics = make_test_metrics(loader.dataset.num_classes, quirks)
+        batches = tqdm(
+            predict_batches(model, loader, device), total=len(loader), desc=f"predict {split}", unit="batch"
+        )
+        predicted = []
+        for batch, labels in batches:
+            metrics.update(batch, labels)
+            predicted.append(batch)
+        probabilities[split] = torch.cat(predicted)
+        figures[split] = {
+            "n": len(loader.dataset),
+            **{name: to_json(value) for name, value in metrics.compute().items()},
+        }
+    return probabilities, figures
+
+
+def to_json(value: Tensor) -> Any:
+    """Return a number, or a list of rows; what is undefined becomes None."""
+    if value.ndim:
+        return value.tolist()
+    return None if math.isnan(value) else float(value)
+
+
+def write_results(
+    folder: Path,
+    loaders: Mapping[str, DataLoader],
+    class_names: list[str],
+    probabilities: Mapping[str, Tensor],
+    figures: Mapping[str, Any],
+) -> None:
+    """Write ``predictions.csv`` (file name and one probability for each class) and ``metrics.json``."""
+    with open(folder / "predictions.csv", "w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["image", *class_names])
+        for split, loader in loaders.items():
+            for path, row in zip(loader.dataset.images, probabilities[split].tolist(), strict=True):
+                writer.writerow([Path(path).name, *(f"{value:.9g}" for value in row)])
+    (folder / "metrics.json").write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+
+
+def make_folder(path: str | Path) -> Path:
+    """Make the folder for the results before anything is computed.
+
+    Raises:
+        InputError: It cannot be made.
+    """
+    folder = Path(path)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError.about(
+            "out",
+            must="be a folder that can be made",
+            got=str(error.strerror),
+            place=folder,
+            remedy="choose another --out",
+        ) from error
+    return folder
+
+
+def write_explanations(folder: Path, explanations: list[Any]) -> None:
+    """Write an overlay PNG for each explanation, and all raw maps to ``raw_maps.npz``.
+
+    The npz holds ``image`` (N,) file names, ``raw`` (N, h, w) and ``predicted`` (N,) class indices.
+    """
+    from PIL import Image
+
+    for number, explanation in enumerate(explanations):
+        levels = np.uint8(np.round(255 * np.clip(explanation.overlay, 0, 1)))
+        Image.fromarray(levels).save(folder / f"{number:03d}_{Path(explanation.path).stem}.png")
+    np.savez(
+        folder / "raw_maps.npz",
+        image=np.array([Path(explanation.path).name for explanation in explanations]),
+        raw=np.stack([explanation.raw for explanation in explanations]),
+        predicted=np.array([explanation.predicted for explanation in explanations]),
+    )

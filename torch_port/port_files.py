@@ -1,0 +1,101 @@
+"""The port's own files: safetensors, with where the weights come from in the metadata."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from torch_port.errors import WeightsError
+from torch_port.model import Classifier, make_model
+from torch_port.weight_checks import fill_model, list_class_faults, list_tensor_faults, refuse_faults
+
+REMEDY = "convert the checkpoint again with `python -m torch_port convert`"
+
+
+def write_safetensors(model: Classifier, path: str | Path, provenance: Mapping[str, str]) -> None:
+    """Write a model's tensors and where they come from; the file appears only when it is whole.
+
+    Args:
+        model: The model.
+        path: The file.
+        provenance: Text by key for the file's metadata; ``arch`` and ``classes`` are read again.
+
+    Raises:
+        WeightsError: The file cannot be written.
+    """
+    path = Path(path)
+    unfinished = path.with_name(path.name + ".unfinished")
+    tensors = {key: tensor.detach().cpu().contiguous() for key, tensor in model.state_dict().items()}
+    try:
+        save_file(tensors, unfinished, metadata=dict(provenance))
+        os.replace(unfinished, path)
+    except (OSError, SafetensorError) as error:
+        raise WeightsError.about(
+            "out",
+            must="be a file that can be written",
+            got=str(error),
+            place=path,
+            remedy="choose another place",
+        ) from error
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def read_safetensors(path: str | Path, arch: str = "resnet50v2", num_classes: int = 3) -> Classifier:
+    """Build a model from a file of `write_safetensors`.
+
+    Args:
+        path: The file.
+        arch: Architecture that the caller expects.
+        num_classes: Class count that the caller expects.
+
+    Returns:
+        The model, float32, in evaluation mode.
+
+    Raises:
+        WeightsError: The file is damaged, or is of another architecture or class count; or a tensor is
+            missing, extra, of another shape or dtype, or not finite. All faults are listed.
+    """
+    model = make_model(arch, num_classes)
+    tensors, metadata = _read_file(Path(path))
+    found = metadata.get("arch", arch)
+    if found != arch:
+        raise WeightsError.about(
+            "arch",
+            must=f"be {found}, which the file is for",
+            got=repr(arch),
+            place=path,
+            remedy=f"use --arch {found}",
+        )
+    faults = list_class_faults(model, tensors.get("last_dense.bias"), metadata.get("classes", ""))
+    refuse_faults(model, faults + _list_faults(model, tensors), place=path, remedy=REMEDY)
+    fill_model(model, tensors)
+    return model.eval()
+
+
+def _list_faults(model: Classifier, tensors: Mapping[str, Tensor]) -> list[str]:
+    faults = []
+    state = model.state_dict()
+    for key, target in state.items():
+        if key not in tensors:
+            faults.append(f"{key}: missing")
+        elif tensors[key].dtype != target.dtype:
+            faults.append(f"{key}: dtype {tensors[key].dtype} instead of {target.dtype}")
+        else:
+            faults += list_tensor_faults(key, tensors[key], tuple(target.shape))
+    return faults + [f"{key}: extra" for key in tensors if key not in state]
+
+
+def _read_file(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    try:
+        with safe_open(path, framework="pt") as file:
+            return {key: file.get_tensor(key) for key in file.keys()}, file.metadata() or {}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise WeightsError.about(
+            "checkpoint", must="be a whole safetensors file", got=str(error), place=path, remedy=REMEDY
+        ) from error
