@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import nox
@@ -42,10 +43,10 @@ def run_parity(session: nox.Session, *words: str) -> None:
 
 
 def session_environment(session: nox.Session) -> dict[str, str]:
-    """Tell the core where the two sides' environments are."""
+    """Tell the core where the two sides' environments are, and the tests where nox is."""
     root = Path(session.bin).parent.parent
     sides = {f"PARITY_{side.upper()}_PYTHON": str(root / side / "bin" / "python") for side in ("legacy", "port")}
-    return {**os.environ, **sides}
+    return {**os.environ, **sides, "PARITY_NOX_PYTHON": sys.executable}
 
 
 @nox.session(python=PYTHON, default=False)

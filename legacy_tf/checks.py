@@ -144,7 +144,7 @@ def find_undecodable(paths: list[str]) -> list[str]:
 
 def _read_text(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
     try:
-        df = pd.read_csv(path, dtype=str, keep_default_na=False)
+        df = pd.read_csv(path, dtype=str, keep_default_na=False).fillna("")  # short lines have missing values
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError, OSError) as error:
         raise DatasetError(f"`{path}` must be a CSV file in UTF-8 with a header line, got: {error}") from error
     missing = [column for column in columns if column not in df.columns]

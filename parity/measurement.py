@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
@@ -53,8 +54,9 @@ class Worst:
     n: int = 0
 
     def add(self, observed: float, place: str, n: int) -> None:
+        """Add one value; not-a-number is worse than any number, and stays."""
         self.n += n
-        if not self.place or not observed <= self.observed:
+        if not self.place or not (observed <= self.observed or math.isnan(self.observed)):
             self.observed, self.place = observed, place
 
     def to_check(self, check_id: str, limit: Limit, *, unit: str, noise_floor: float | None = None) -> Check:

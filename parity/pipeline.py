@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import time
 from collections.abc import Mapping
@@ -31,6 +30,7 @@ DEMO = "demo"
 EVALUATED_GATES = {"freeze", "decisions"}  # they read what the sides' own evaluate commands write
 FLOAT_BYTES = {"float32": 4, "float64": 8}
 WEIGHTS_BYTES = 300_000_000
+GPU_DEVICE_FILE = "/dev/nvidia0"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,14 +125,21 @@ def make_spec(options: Options, data: Path, facts: DatasetFacts, checkpoint: Pat
         images=options.images or profile.images,
         profile=options.profile,
         arch=options.arch,
-        device=options.device or find_device(),
+        device=choose_device(options.device),
         gates=tuple(gates),
     )
 
 
-def find_device() -> str:
-    """Return ``cuda`` where an NVIDIA GPU is present, else ``cpu``."""
-    return "cuda" if shutil.which("nvidia-smi") and os.path.exists("/dev/nvidia0") else "cpu"
+def choose_device(asked: str | None) -> str:
+    """Return ``cuda`` where an NVIDIA GPU is present, else ``cpu``, unless one of them was asked for.
+
+    Raises:
+        BadInputError: A GPU was asked for where there is none.
+    """
+    present = Path(GPU_DEVICE_FILE).exists()
+    if asked == "cuda" and not present:
+        raise bad_input("--device", "be present on this machine", "cuda", "the command line", "use --device cpu")
+    return asked or ("cuda" if present else "cpu")
 
 
 def _hash_checkpoint(path: Path) -> str:

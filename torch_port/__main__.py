@@ -21,7 +21,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         options.run(options)
     except InputError as error:
-        print(f"error: {error.message()}", file=sys.stderr)
+        print(f"error: {error.text()}", file=sys.stderr)
         return BAD_INPUT
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
@@ -30,6 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def make_parser() -> argparse.ArgumentParser:
+    """Describe the commands and their options."""
     parser = argparse.ArgumentParser(
         prog="python -m torch_port", description="The PyTorch port of the Keras lung histology classifier."
     )
@@ -62,10 +63,10 @@ def run_evaluate(options: argparse.Namespace) -> None:
     """Predict the images of a data set."""
     from torch_port import evaluate
 
-    folder = evaluate.make_folder(options.out)
     device = evaluate.select_device(options.device)
     loaders, class_names = _make_loaders(options)
     model = evaluate.prepare_model(_load_model(options, class_names), device)
+    folder = evaluate.make_folder(options.out)
     probabilities, figures = evaluate.evaluate(model, loaders, device)
     evaluate.write_results(folder, loaders, class_names, probabilities, figures)
     print(f"wrote {folder / 'predictions.csv'} and {folder / 'metrics.json'}")
@@ -78,10 +79,10 @@ def run_gradcam(options: argparse.Namespace) -> None:
     from torch_port import evaluate, gradcam
     from torch_port.transforms import input_size
 
-    folder = evaluate.make_folder(options.out)
     device = evaluate.select_device(options.device)
     loaders, class_names = _make_loaders(options)
     model = evaluate.prepare_model(_load_model(options, class_names), device)
+    folder = evaluate.make_folder(options.out)
     images = [path for loader in loaders.values() for path in loader.dataset.images]
     random.seed(options.seed)
     explanations = gradcam.generate_gradcam_samples(
@@ -92,9 +93,7 @@ def run_gradcam(options: argparse.Namespace) -> None:
         mask_thresh=options.mask_thresh,
         layer=options.layer,
     )
-    evaluate.write_explanations(
-        folder, list(tqdm(explanations, total=options.samples, desc="explain", unit="image"))
-    )
+    evaluate.write_explanations(folder, list(tqdm(explanations, total=options.samples, desc="explain", unit="image")))
     print(f"wrote {options.samples} overlays and raw_maps.npz to {folder}")
 
 
@@ -123,49 +122,35 @@ def _load_model(options: argparse.Namespace, class_names: list[str]) -> Any:
 
 def _add_convert(commands: Any) -> None:
     command = commands.add_parser("convert", help="turn a legacy checkpoint into a safetensors file")
-    command.add_argument(
-        "checkpoint", metavar="IN", help=".npz of `python -m legacy_tf export`, Keras .h5 file or .keras file"
-    )
+    command.add_argument("checkpoint", metavar="IN", help=".npz of `python -m legacy_tf export`, Keras .h5 file or .keras file")
     command.add_argument("--out", required=True, metavar="FILE", help="safetensors file to write")
     command.add_argument(
         "--classes",
         default=",".join(CLASSES),
         help="class names in the order of the last layer (default: %(default)s)",
     )
-    command.add_argument(
-        "--arch", default="resnet50v2", choices=ARCHITECTURES, help="architecture (default: %(default)s)"
-    )
+    command.add_argument("--arch", default="resnet50v2", choices=ARCHITECTURES, help="architecture (default: %(default)s)")
     command.set_defaults(run=run_convert)
 
 
 def _add_evaluate(commands: Any) -> None:
-    command = commands.add_parser(
-        "evaluate", help="predict the images of a data set; writes predictions.csv and metrics.json"
-    )
+    command = commands.add_parser("evaluate", help="predict the images of a data set; writes predictions.csv and metrics.json")
     _add_data_options(command)
     command.set_defaults(run=run_evaluate)
 
 
 def _add_gradcam(commands: Any) -> None:
-    command = commands.add_parser(
-        "gradcam", help="show what the network looks at; writes overlays and raw maps"
-    )
+    command = commands.add_parser("gradcam", help="show what the network looks at; writes overlays and raw maps")
     _add_data_options(command)
-    command.add_argument(
-        "--samples", type=int, default=8, metavar="N", help="images to explain (default: %(default)s)"
-    )
+    command.add_argument("--samples", type=int, default=8, metavar="N", help="images to explain (default: %(default)s)")
     command.add_argument(
         "--mask-thresh",
         type=float,
         default=0.25,
         help="map value from which an overlay is tinted (default: %(default)s)",
     )
-    command.add_argument(
-        "--layer", default="conv5.block3.conv3", help="layer to explain (default: %(default)s)"
-    )
-    command.add_argument(
-        "--seed", type=int, default=17, help="seed of the choice of images (default: %(default)s)"
-    )
+    command.add_argument("--layer", default="conv5.block3.conv3", help="layer to explain (default: %(default)s)")
+    command.add_argument("--seed", type=int, default=17, help="seed of the choice of images (default: %(default)s)")
     command.set_defaults(run=run_gradcam)
 
 

@@ -69,9 +69,7 @@ class LungHistDataset(Dataset[tuple[Tensor, Tensor]]):
         image = self.augment(image=read_image(self.images[index]))["image"]  # (H, W, 3), float32
         label = torch.zeros(self.num_classes)
         label[self.labels[index]] = 1
-        return torch.from_numpy(
-            np.ascontiguousarray(image.transpose(2, 0, 1))
-        ), label  # (3, H, W), (num_classes,)
+        return torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1))), label  # (3, H, W), (num_classes,)
 
 
 def compute_weights(loader: DataLoader) -> dict[int, float]:
@@ -164,9 +162,7 @@ def _order_options(size: int, batch_size: int, epoch_order: str | None) -> dict[
     return {"batch_size": batch_size, "shuffle": epoch_order == "permutation"}
 
 
-def _read_frames(
-    data_dir: Path, resolution: str, split: str | Path, images: int | None
-) -> tuple[dict, list[str]]:
+def _read_frames(data_dir: Path, resolution: str, split: str | Path, images: int | None) -> tuple[dict, list[str]]:
     if not data_dir.is_dir():
         raise DataError.about(
             "data",
@@ -194,9 +190,7 @@ def _read_frames(
             remedy="add or take away folders",
         )
     frames = make_split(df, resolution, split)
-    return frames if images is None else {
-        name: take_balanced(frame, images) for name, frame in frames.items()
-    }, class_names
+    return frames if images is None else {name: take_balanced(frame, images) for name, frame in frames.items()}, class_names
 
 
 def _check_options(
@@ -236,6 +230,4 @@ def _check_options(
             remedy="take 0.25",
         )
     if batch_size < 1:
-        raise DataError.about(
-            "batch_size", must="be at least 1", got=str(batch_size), place="--batch-size", remedy="take 8"
-        )
+        raise DataError.about("batch_size", must="be at least 1", got=str(batch_size), place="--batch-size", remedy="take 8")

@@ -12,9 +12,7 @@ class InputError(Exception):
     """The input cannot be used; command lines print the message and end with exit code 2."""
 
     @classmethod
-    def about(
-        cls, subject: str, *, must: str, got: str, place: object, remedy: str, faults: Sequence[str] = ()
-    ) -> Self:
+    def about(cls, subject: str, *, must: str, got: str, place: object, remedy: str, faults: Sequence[str] = ()) -> Self:
         """Return the error in the form that all messages have.
 
         Args:
@@ -28,7 +26,7 @@ class InputError(Exception):
         headline = f"`{subject}` must {must}, got {got} in {place}; {remedy}"
         return cls("\n  - ".join([f"{headline}:", *faults]) if faults else headline)
 
-    def message(self) -> str:
+    def text(self) -> str:
         """Return the message alone, also when a worker of a data loader has wrapped it in its traceback."""
         text = str(self)
         if WORKER_TRACEBACK not in text:

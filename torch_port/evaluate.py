@@ -48,9 +48,7 @@ def prepare_model(model: Classifier, device: torch.device) -> Classifier:
     return model.to(device=device, memory_format=torch.channels_last).eval()
 
 
-def predict_batches(
-    model: Classifier, loader: DataLoader, device: torch.device
-) -> Iterator[tuple[Tensor, Tensor]]:
+def predict_batches(model: Classifier, loader: DataLoader, device: torch.device) -> Iterator[tuple[Tensor, Tensor]]:
     """Yield probabilities (N, K) and one-hot labels (N, K) of each batch, on the CPU."""
     for images, labels in loader:
         with torch.inference_mode():
@@ -82,9 +80,7 @@ def evaluate(
     probabilities, figures = {}, {}
     for split, loader in loaders.items():
         metrics = make_test_metrics(loader.dataset.num_classes, quirks)
-        batches = tqdm(
-            predict_batches(model, loader, device), total=len(loader), desc=f"predict {split}", unit="batch"
-        )
+        batches = tqdm(predict_batches(model, loader, device), total=len(loader), desc=f"predict {split}", unit="batch")
         predicted = []
         for batch, labels in batches:
             metrics.update(batch, labels)
@@ -112,7 +108,7 @@ def write_results(
     figures: Mapping[str, Any],
 ) -> None:
     """Write ``predictions.csv`` (file name and one probability for each class) and ``metrics.json``."""
-    with open(folder / "predictions.csv", "w", newline="", encoding="utf-8") as file:
+    with (folder / "predictions.csv").open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["image", *class_names])
         for split, loader in loaders.items():

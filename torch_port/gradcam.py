@@ -193,7 +193,7 @@ def explain_image(
 def generate_gradcam_samples(
     model: Classifier,
     images: Sequence[str],
-    N: int = 8,  # noqa: N803 - the legacy's name
+    N: int = 8,
     *,
     size: tuple[int, int] = (300, 400),
     mask_thresh: float = 0.25,

@@ -31,12 +31,10 @@ def read_image(path: str | Path) -> np.ndarray:
     """
     check_images([path])
     try:
-        with open(path, "rb") as file:
+        with Path(path).open("rb") as file:
             return imageio.imread(file, plugin="pillow")
     except (OSError, SyntaxError, ValueError) as error:
-        raise DataError.about(
-            "image", must="be a whole JPEG file", got=str(error), place=path, remedy=REMEDY
-        ) from error
+        raise DataError.about("image", must="be a whole JPEG file", got=str(error), place=path, remedy=REMEDY) from error
 
 
 def check_images(paths: Iterable[str | Path]) -> None:
@@ -60,10 +58,8 @@ def check_images(paths: Iterable[str | Path]) -> None:
 def _header_fault(path: str | Path) -> str:
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter(
-                "ignore", Image.DecompressionBombWarning
-            )  # another size is refused here anyway
-            with open(path, "rb") as file, Image.open(file) as image:
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # another size is refused here anyway
+            with Path(path).open("rb") as file, Image.open(file) as image:
                 kind, mode, (width, height) = image.format, image.mode, image.size
     except UnidentifiedImageError:
         return "not an image"

@@ -41,9 +41,7 @@ def get_dataframe(
             remedy="choose one of the two",
         )
     # image_id is text (007 stays 007), and only an empty subclass is a missing value (the id "NA" is an id).
-    df = _read_csv(
-        dataset_csv, COLUMNS, dtype={"image_id": str}, keep_default_na=False, na_values={"subclass": [""]}
-    )
+    df = _read_csv(dataset_csv, COLUMNS, dtype={"image_id": str}, keep_default_na=False, na_values={"subclass": [""]})
     faults = list(_metadata_faults(df))
     if faults:
         raise DataError.about(
@@ -54,7 +52,7 @@ def get_dataframe(
             remedy="correct these lines",
             faults=faults,
         )
-    df["image_path"] = [os.path.join(root_directory, path) for path in _relative_paths(df)]
+    df["image_path"] = [str(Path(root_directory) / path) for path in _relative_paths(df)]
     return df if resolution is None else df[df["resolution"] == resolution].copy()
 
 
@@ -73,11 +71,7 @@ def get_classes_labels(root_directory: str | Path, image_paths: Iterable[str]) -
         DataError: There is no such folder, or an image is in none of its folders.
     """
     try:
-        folders = [
-            entry.name
-            for entry in os.scandir(root_directory)
-            if entry.is_dir() and not entry.name.startswith(".")
-        ]
+        folders = [entry.name for entry in os.scandir(root_directory) if entry.is_dir() and not entry.name.startswith(".")]
     except OSError as error:
         raise DataError.about(
             "images", must="be a folder", got=str(error.strerror), place=root_directory, remedy="check --data"
@@ -175,8 +169,6 @@ def _metadata_faults(df: pd.DataFrame) -> Iterator[str]:
 
 def _relative_paths(df: pd.DataFrame) -> list[str]:
     subclasses = df["subclass"].astype(object)
-    folders = df["superclass"].where(
-        subclasses.isna(), df["superclass"].astype(str) + "_" + subclasses.astype(str)
-    )
+    folders = df["superclass"].where(subclasses.isna(), df["superclass"].astype(str) + "_" + subclasses.astype(str))
     names = folders.astype(str) + "_" + df["resolution"].astype(str) + "_" + df["image_id"] + ".jpg"
-    return [os.path.join(folder, name) for folder, name in zip(folders.astype(str), names, strict=True)]
+    return [f"{folder}/{name}" for folder, name in zip(folders.astype(str), names, strict=True)]

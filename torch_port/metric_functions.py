@@ -44,9 +44,7 @@ def count_steps(probabilities: Tensor, labels: Tensor) -> Tensor:
     Step 0 is a probability of 0; step s is from above (s - 1) / 199 up to s / 199.
     """
     step = (probabilities * (THRESHOLDS - 1)).ceil().long()  # in the dtype of the probabilities, as in Keras
-    counts = torch.zeros(
-        2, THRESHOLDS, probabilities.shape[1], dtype=torch.float64, device=probabilities.device
-    )
+    counts = torch.zeros(2, THRESHOLDS, probabilities.shape[1], dtype=torch.float64, device=probabilities.device)
     counts[0].scatter_add_(0, step, (labels > 0).double())
     counts[1].scatter_add_(0, step, (labels <= 0).double())
     return counts
@@ -134,10 +132,7 @@ def normalise_rows(confusion: Tensor) -> Tensor:
 
 def one_vs_rest_area(probabilities: Tensor, labels: Tensor) -> Tensor:
     """Return the mean over classes of the exact ROC area; NaN if a class is absent or alone."""
-    areas = [
-        exact_area(column[mask], column[~mask])
-        for column, mask in zip(probabilities.T, labels.T > 0, strict=True)
-    ]
+    areas = [exact_area(column[mask], column[~mask]) for column, mask in zip(probabilities.T, labels.T > 0, strict=True)]
     return torch.stack(areas).mean()
 
 
@@ -166,9 +161,7 @@ def _hits(hits: Tensor) -> Tensor:
 
 
 def _outcomes(predicted: Tensor, actual: Tensor) -> Tensor:
-    return torch.stack(
-        [(predicted & actual).sum(dim=0), (predicted & ~actual).sum(dim=0), (~predicted & actual).sum(dim=0)]
-    )
+    return torch.stack([(predicted & actual).sum(dim=0), (predicted & ~actual).sum(dim=0), (~predicted & actual).sum(dim=0)])
 
 
 def _above_thresholds(steps: Tensor, above_first: Tensor) -> Tensor:

@@ -41,9 +41,11 @@ class CountMetric(Metric):
         self.add_state("counts", torch.zeros(shape, dtype=torch.float64), dist_reduce_fx="sum")
 
     def update(self, probabilities: Tensor, labels: Tensor) -> None:
+        """Add a batch."""
         self.counts += self.count(probabilities, labels).to(self.counts)
 
     def compute(self) -> Tensor:
+        """Return the value over all batches."""
         return self.value(self.counts)
 
 
@@ -63,10 +65,12 @@ class RocAuc(Metric):
         self.add_state("labels", [], dist_reduce_fx="cat")
 
     def update(self, probabilities: Tensor, labels: Tensor) -> None:
+        """Add a batch."""
         self.probabilities.append(probabilities)
         self.labels.append(labels)
 
     def compute(self) -> Tensor:
+        """Return the value over all batches."""
         return self.area(dim_zero_cat(self.probabilities), dim_zero_cat(self.labels))
 
 
@@ -84,9 +88,7 @@ def make_compiled_metrics(num_classes: int) -> MetricCollection:
     for percent in (99, 95, 90):
         at_recall = partial(functions.precision_at_recall, least=percent / 100)
         metrics[f"P@R_{percent}"] = CountMetric(functions.count_pooled_steps, at_recall, steps)
-    metrics["MCC"] = CountMetric(
-        functions.count_confusion, functions.matthews_correlation, (num_classes, num_classes)
-    )
+    metrics["MCC"] = CountMetric(functions.count_confusion, functions.matthews_correlation, (num_classes, num_classes))
     return MetricCollection(metrics, prefix="metrics/", compute_groups=False)
 
 

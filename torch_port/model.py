@@ -65,6 +65,7 @@ class Block(nn.Module):
         self.conv3 = nn.Conv2d(filters, 4 * filters, 1)
 
     def forward(self, x: Tensor) -> Tensor:
+        """(N, channels, H, W) to (N, 4 filters, H/s, W/s)."""
         preact = self.preact_relu(self.preact_bn(x))  # (N, channels, H, W)
         shortcut = self.shortcut(preact if self.shortcut_is_preactivated else x)  # (N, 4 filters, H/s, W/s)
         out = self.relu1(self.bn1(self.conv1(preact)))  # (N, filters, H, W)
@@ -94,6 +95,7 @@ class DenseRelu(nn.Linear):
     """Keras ``Dense(units, activation='relu')``: one layer, whose output is already rectified."""
 
     def forward(self, x: Tensor) -> Tensor:
+        """(N, in) to (N, units)."""
         return torch.relu(super().forward(x))
 
 
@@ -109,6 +111,7 @@ class ClassProbabilities(nn.Module):
         self.logits = logits
 
     def forward(self, hidden: Tensor) -> Tensor:
+        """(N, 256) to (N, num_classes)."""
         return torch.softmax(self.logits(hidden), dim=1)
 
 
@@ -195,6 +198,7 @@ class ResNet50V2(Classifier):
         self.apply(initialise_as_keras)
 
     def features(self, images: Tensor) -> Tensor:
+        """Run the backbone: (N, 3, H, W) to (N, 2048, H/32, W/32)."""
         x = self.conv1(images)  # (N, 64, H/2, W/2)
         x = self.pool1(x)  # (N, 64, H/4, W/4)
         x = self.conv2(x)  # (N, 256, H/8, W/8)
@@ -204,6 +208,7 @@ class ResNet50V2(Classifier):
         return self.post_relu(self.post_bn(x))
 
     def final_blocks(self) -> dict[str, nn.Module]:
+        """Return the modules between the last stage and the average pool."""
         return {"post/norm": self.post_bn, "post/relu": self.post_relu}
 
 
@@ -231,6 +236,7 @@ class TorchvisionResNet50(Classifier):
         self.last_dense.apply(initialise_as_keras)
 
     def features(self, images: Tensor) -> Tensor:
+        """Run the backbone: (N, 3, H, W) to (N, 2048, H/32, W/32)."""
         x = self.conv1(images)  # (N, 64, H/2, W/2)
         x = self.pool1(x)  # (N, 64, H/4, W/4)
         x = self.conv2(x)  # (N, 256, H/4, W/4)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -33,7 +32,7 @@ def write_safetensors(model: Classifier, path: str | Path, provenance: Mapping[s
     tensors = {key: tensor.detach().cpu().contiguous() for key, tensor in model.state_dict().items()}
     try:
         save_file(tensors, unfinished, metadata=dict(provenance))
-        os.replace(unfinished, path)
+        unfinished.replace(path)
     except (OSError, SafetensorError) as error:
         raise WeightsError.about(
             "out",

@@ -12,15 +12,13 @@ from dataclasses import dataclass
 SENTENCES: Mapping[str, str] = {
     "unit_range_input": "The network is fed images in [0, 1] although its ImageNet weights expect [-1, 1].",
     "mid_epoch_reshuffle": (
-        "Keras shuffles the batches, and the generator reshuffles its images when batch 0 is asked for: about "
+        "Keras shuffles the batches, and the generator reshuffles images when batch 0 is asked for: about "
         "a sixth of the images is not seen in an epoch, and as many are seen twice."
     ),
     "nearest_gradcam_input": (
         "Grad-CAM resizes its image to the nearest pixel, evaluation bilinearly: it explains another input."
     ),
-    "one_hot_auc": (
-        "ROC-AUC is asked for as one-vs-one, but with one-hot labels it is the mean of one-vs-rest areas."
-    ),
+    "one_hot_auc": ("ROC-AUC is asked for as one-vs-one, but with one-hot labels it is the mean of one-vs-rest areas."),
     "square_crop_stretch": "The training crop is a square that is then stretched to 4:3.",
     "nan_gradcam_on_dead_map": "A Grad-CAM map without a positive value is divided by zero and becomes NaN.",
     "validation_draws_randomness": (

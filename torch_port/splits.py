@@ -89,9 +89,7 @@ def get_reproducible_ids(df: pd.DataFrame, resolution: str) -> Frames:
     return train, val, test
 
 
-def train_test_split(
-    df: pd.DataFrame, test_size: float, random_state: int
-) -> tuple[pd.DataFrame, pd.DataFrame]:
+def train_test_split(df: pd.DataFrame, test_size: float, random_state: int) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Split by patient, one class after the other: `legacy_tf.utils.train_test_split`.
 
     A patient with images of two classes is placed with the first of them.
@@ -129,9 +127,7 @@ def train_test_split(
     return df[df["patient_id"].isin(first)], df[df["patient_id"].isin(second)]
 
 
-def random_split(
-    df: pd.DataFrame, train_split: float = 0.8, val_split: float = 0.1, random_state: int = 17
-) -> Frames:
+def random_split(df: pd.DataFrame, train_split: float = 0.8, val_split: float = 0.1, random_state: int = 17) -> Frames:
     """Split at random as `legacy_tf.generator.get_patient_generators` does.
 
     The first part of the second split is the test set, the second the validation set, as in the legacy.
@@ -164,11 +160,7 @@ def take_balanced(df: pd.DataFrame, count: int) -> pd.DataFrame:
         DataError: ``count`` is not positive.
     """
     if count < 1:
-        raise DataError.about(
-            "images", must="be at least 1", got=str(count), place="--images", remedy="ask for more"
-        )
+        raise DataError.about("images", must="be at least 1", got=str(count), place="--images", remedy="ask for more")
     rounds = df.groupby("targetclass").cumcount()
-    order = pd.DataFrame({"round": rounds, "label": df["targetclass"]}).sort_values(
-        ["round", "label"], kind="stable"
-    )
+    order = pd.DataFrame({"round": rounds, "label": df["targetclass"]}).sort_values(["round", "label"], kind="stable")
     return df.loc[df.index.isin(order.index[:count])]

@@ -19,6 +19,7 @@ class SilentCompose(A.Compose):
     """A pipeline that leaves Python's global random numbers as it found them."""
 
     def __call__(self, *args: Any, **data: Any) -> dict[str, Any]:
+        """Run the pipeline."""
         state = random.getstate()
         try:
             return super().__call__(*args, **data)
@@ -57,7 +58,7 @@ def train_augmentations(percent_resize: float = 0.25, *, quirks: Quirks = DEFAUL
     )
 
 
-def test_augmentations(percent_resize: float = 0.25, *, quirks: Quirks = DEFAULT) -> A.Compose:
+def test_augmentations(percent_resize: float = 0.25, *, quirks: Quirks = DEFAULT) -> A.Compose:  # noqa: PT028
     """Return the preparation of evaluation images: `legacy_tf.generator.test_augmentations`.
 
     Args:

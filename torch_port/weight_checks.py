@@ -25,9 +25,7 @@ def list_tensor_faults(name: str, tensor: Tensor, shape: tuple[int, ...]) -> lis
     return faults
 
 
-def list_class_faults(
-    model: Classifier, last_bias: np.ndarray | Tensor | None, classes: str = ""
-) -> list[str]:
+def list_class_faults(model: Classifier, last_bias: np.ndarray | Tensor | None, classes: str = "") -> list[str]:
     """Return a line if the last layer's bias is not for as many classes as the model has."""
     expected = model.last_dense.out_features
     if last_bias is None or last_bias.ndim != 1 or len(last_bias) == expected:
@@ -55,7 +53,5 @@ def refuse_faults(model: Classifier, faults: Sequence[str], *, place: object, re
 
 def fill_model(model: Classifier, tensors: Mapping[str, Tensor]) -> None:
     """Copy checked tensors into the model; batch norms' counters, unknown to Keras, may be missing."""
-    counters = {
-        key: value for key, value in model.state_dict().items() if key.endswith(".num_batches_tracked")
-    }
+    counters = {key: value for key, value in model.state_dict().items() if key.endswith(".num_batches_tracked")}
     model.load_state_dict({**counters, **tensors}, strict=True)

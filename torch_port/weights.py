@@ -32,9 +32,7 @@ __all__ = [
 REMEDY = "give a checkpoint of this architecture and class count"
 
 
-def load_legacy_weights(
-    model: Classifier, arrays: Mapping[str, np.ndarray], source: object = "the arrays"
-) -> None:
+def load_legacy_weights(model: Classifier, arrays: Mapping[str, np.ndarray], source: object = "the arrays") -> None:
     """Copy legacy arrays into the model, every one of them into its place.
 
     Args:
@@ -82,9 +80,7 @@ def load_checkpoint(path: str | Path, arch: str = "resnet50v2", num_classes: int
     return model.eval()
 
 
-def convert(
-    source: str | Path, target: str | Path, num_classes: int = 3, *, classes: Sequence[str] = CLASSES
-) -> None:
+def convert(source: str | Path, target: str | Path, num_classes: int = 3, *, classes: Sequence[str] = CLASSES) -> None:
     """Turn a legacy checkpoint into a safetensors file with its provenance.
 
     Args:
@@ -139,7 +135,7 @@ def _place_arrays(
         target = state[row.port]
         if row.legacy not in arrays:
             faults += [] if row.legacy in refused else [f"{row.legacy}: missing"]
-        elif arrays[row.legacy].dtype not in (np.float16, np.float32, np.float64):
+        elif arrays[row.legacy].dtype.kind != "f" or arrays[row.legacy].dtype.itemsize > 8:
             faults.append(f"{row.legacy}: dtype {arrays[row.legacy].dtype} instead of float32")
         else:
             array = arrays[row.legacy].astype(arrays[row.legacy].dtype.newbyteorder("="))

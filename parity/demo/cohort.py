@@ -162,7 +162,7 @@ def make_cohort(
     seed: int = 17,
     images_per_split: Mapping[str, int] = IMAGES_PER_SPLIT,
     *,
-    processes: int = 2,
+    processes: int = 1,
     progress: Progress | None = None,
 ) -> list[CohortImage]:
     """Draw the cohort into ``folder``: ``images/`` first and ``data.csv`` last, so that a folder with it is whole.
@@ -173,7 +173,8 @@ def make_cohort(
         folder: Data folder to make; files of the same names are overwritten.
         seed: Seed of every random choice; 0 or more.
         images_per_split: Number of images of each split.
-        processes: How many images to draw at once.
+        processes: How many images to draw at once; more than 1 needs a main module that can be imported again
+            (`if __name__ == "__main__"`), for the processes are spawned.
         progress: Called with the number of images done and their total.
 
     Returns:
@@ -243,7 +244,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(json.dumps({"step": "cohort", "done": done, "of": total}), flush=True)
 
     try:
-        make_cohort(options.out, options.seed, progress=show)
+        make_cohort(options.out, options.seed, processes=2, progress=show)
     except BadInputError as error:
         print(error, file=sys.stderr)
         return 2

@@ -30,7 +30,7 @@ SECTIONS: Sequence[tuple[str, str]] = (
     ("left_out", "What was not run"),
     ("gates", "Gates"),
     ("decisions", "Changed decisions"),
-    ("per_class", "Each class"),
+    ("per_class", "Scores by class"),
     ("confusion", "Confusion matrices"),
     ("curves", "Error along the network"),
     ("gradcam", "Grad-CAM"),
@@ -58,7 +58,7 @@ def render_html(report: Report, *, folder: Path) -> str:
     }
     template = _environment().get_template("report.html.j2")
     page = ""
-    for rows, characters in ((3000, 400), (1500, 240), (700, 160), (300, 120), (100, 80), (30, 60), (5, 40)):
+    for rows, characters in ((3000, 400), (1000, 200), (300, 120), (60, 80), (5, 40)):
         page = template.render(context, rows=rows, characters=characters)
         if len(page.encode()) <= LIMIT_BYTES:
             return page

@@ -65,14 +65,15 @@ def _head(report: Report, room: Room) -> list[str]:
 def _left_out(report: Report, room: Room) -> list[str]:
     rows = summary.find_left_out(summary.make_gate_rows(report))
     headers = ("Gate", "Required", "What it would have answered", "Why")
-    cells = ((room.code(row.gate), _yes(row.required), room.text(row.question), room.text(row.why_not)) for row in rows)
-    return room.table(headers, cells)
+    return room.table(
+        headers, rows, lambda row: (room.code(row.gate), _yes(row.required), room.text(row.question), room.text(row.why_not))
+    )
 
 
 def _gates(report: Report, room: Room) -> list[str]:
     headers = ("Gate", "Verdict", "Worst check", "Observed:", "Limit:", "Headroom:", "Noise floor:", "n:")
     rows = [row for row in summary.make_gate_rows(report) if row.ran]
-    return room.table(headers, (_gate_cells(row, room) for row in rows))
+    return room.table(headers, rows, lambda row: _gate_cells(row, room))
 
 
 def _gate_cells(row: summary.GateRow, room: Room) -> list[str]:
@@ -97,7 +98,7 @@ def _check_cells(gate: str, check: summary.Check, room: Room) -> list[str]:
 def _open_checks(report: Report, room: Room) -> list[str]:
     room = dataclasses.replace(room, rows=max(1, room.rows // 4))
     headers = ("Gate", "Verdict", "Check", "Observed:", "Limit:", "Headroom:", "Noise floor:", "n:", "Worst", "Reason")
-    return room.table(headers, (_open_cells(gate, check, room) for gate, check in summary.find_open_checks(report)))
+    return room.table(headers, list(summary.find_open_checks(report)), lambda found: _open_cells(*found, room))
 
 
 def _open_cells(gate: str, check: summary.Check, room: Room) -> list[str]:
@@ -111,7 +112,7 @@ def _decisions(report: Report, room: Room) -> list[str]:
     counts = summary.count_decisions(report)
     lines = [", ".join(f"{count:,} {status}" for status, count in counts.items() if count) + ".", ""]
     headers = ("Image", "Input", "Label", "Legacy", "Port", "Largest difference:", "Margins:", "Status")
-    return lines + room.table(headers, (_decision_cells(row, room) for row in summary.find_changed_decisions(report)))
+    return lines + room.table(headers, summary.find_changed_decisions(report), lambda row: _decision_cells(row, room))
 
 
 def _decision_cells(row: summary.Check, room: Room) -> list[str]:
@@ -129,7 +130,7 @@ def _per_class(report: Report, room: Room) -> list[str]:
     if not report["per_class"]:
         return []
     headers = ("Input", "Class", "n:", *(f"{title}:" for title in summary.SCORE_TITLES.values()))
-    return ["Legacy → port (difference).", "", *room.table(headers, (_score_cells(row, room) for row in report["per_class"]))]
+    return ["Legacy → port (difference).", "", *room.table(headers, report["per_class"], lambda row: _score_cells(row, room))]
 
 
 def _score_cells(row: summary.Check, room: Room) -> list[str]:
@@ -144,14 +145,18 @@ def _score_cell(reference: Any, candidate: Any) -> str:
 
 
 def _confusion(report: Report, room: Room) -> list[str]:
-    cells = [
-        (_source(row, room), room.code(label), _counts(before), _counts(after), _yes(before != after))
+    rows = [
+        (row, *lines)
         for row in report["confusion"]
-        for label, before, after in zip(row["classes"], row["reference"], row["candidate"], strict=True)
+        for lines in zip(row["classes"], row["reference"], row["candidate"], strict=True)
     ]
+    lines = room.table(("Input", "True class", "Legacy:", "Port:", "Different"), rows, lambda row: _count_cells(*row, room))
     order = room.text(", ".join(summary.find_classes(report)))
-    lines = room.table(("Input", "True class", "Legacy:", "Port:", "Different"), cells)
     return [f"Counts of predictions, in the order {order}.", "", *lines] if lines else []
+
+
+def _count_cells(row: summary.Check, label: str, before: list[int], after: list[int], room: Room) -> list[str]:
+    return [_source(row, room), room.code(label), _counts(before), _counts(after), _yes(before != after)]
 
 
 def _counts(values: Sequence[int]) -> str:
@@ -160,18 +165,17 @@ def _counts(values: Sequence[int]) -> str:
 
 def _curves(report: Report, room: Room) -> list[str]:
     lines = []
+    headers = ("Tap", "float64:", "limit:", "float32:", "noise floor:", "limit:")
     for gate, curve in list(report["curves"].items())[: room.rows]:
-        cells = ([room.code(tap), *map(show_figure, figures)] for tap, *figures in summary.make_curve_rows(curve))
-        headers = ("Tap", "float64:", "limit:", "float32:", "noise floor:", "limit:")
-        lines += [f"### {room.text(summary.CURVE_TITLES.get(gate, gate))}", "", *room.table(headers, cells)]
+        rows = summary.make_curve_rows(curve)
+        lines += [f"### {room.text(summary.CURVE_TITLES.get(gate, gate))}", ""]
+        lines += room.table(headers, rows, lambda row: (room.code(row[0]), *map(show_figure, row[1:])))
     return lines
 
 
 def _gradcam(report: Report, room: Room) -> list[str]:
-    return room.table(
-        ("Image, worst first", "Input", "Error:", "Dead map", "Legacy's answer"),
-        (_map_cells(row, room) for row in report["gradcam"]),
-    )
+    headers = ("Image, worst first", "Input", "Error:", "Dead map", "Legacy's answer")
+    return room.table(headers, report["gradcam"], lambda row: _map_cells(row, room))
 
 
 def _map_cells(row: summary.Check, room: Room) -> list[str]:
@@ -181,21 +185,27 @@ def _map_cells(row: summary.Check, room: Room) -> list[str]:
 
 
 def _throughput(report: Report, room: Room) -> list[str]:
-    rows = report["throughput"]
-    figures = [(show_figure(row["reference"]), show_figure(row["candidate"])) for row in rows]
-    words = [(room.text(row["unit"]), room.text(row["conditions"])) for row in rows]
-    cells = ((room.text(row["what"]), *pair, *text) for row, pair, text in zip(rows, figures, words, strict=True))
-    return room.table(("What", "Legacy:", "Port:", "Unit", "Conditions"), cells)
+    headers = ("What", "Legacy:", "Port:", "Unit", "Conditions")
+    return room.table(headers, report["throughput"], lambda row: _rate_cells(row, room))
+
+
+def _rate_cells(row: summary.Check, room: Room) -> list[str]:
+    figures = [show_figure(row["reference"]), show_figure(row["candidate"])]
+    return [room.text(row["what"]), *figures, room.text(row["unit"]), room.text(row["conditions"])]
 
 
 def _declared(report: Report, room: Room) -> list[str]:
-    declared = [(room.code(row["name"]), room.text(row["reason"]), room.text(row["owner"])) for row in report["declared"]]
-    waived = [
-        (room.code(row["check"]), room.text(row["reason"]), room.text(row["owner"]), room.text(row["expiry"]))
-        for row in report["waivers"]
-    ]
-    lines = room.table(("Declared difference", "Reason", "Owner"), declared) or ["No declared differences.", ""]
-    return lines + (room.table(("Waived check", "Reason", "Owner", "Expires"), waived) or ["No waivers.", ""])
+    headers = ("Declared difference", "Reason", "Owner")
+    lines = room.table(headers, report["declared"], lambda row: (room.code(row["name"]), *_why_cells(row, room)))
+    headers = ("Waived check", "Reason", "Owner", "Expires")
+    waived = room.table(
+        headers, report["waivers"], lambda row: (room.code(row["check"]), *_why_cells(row, room), room.text(row["expiry"]))
+    )
+    return [*(lines or ["No declared differences.", ""]), *(waived or ["No waivers.", ""])]
+
+
+def _why_cells(row: summary.Check, room: Room) -> list[str]:
+    return [room.text(row["reason"]), room.text(row["owner"])]
 
 
 def _repeat(report: Report, room: Room) -> list[str]:
@@ -204,8 +214,8 @@ def _repeat(report: Report, room: Room) -> list[str]:
     for name, environment in report["run"]["environments"].items():
         run[f"environment {name}"] = {key: value for key, value in environment.items() if key != "packages"}
     command = room.code(shlex.join(report["run"]["command"]))
-    facts = ((room.code(name), room.code(value)) for name, value in summary.flatten(run))
-    return [f"Command: {command}. Package versions are in {WHERE}.", "", *room.table(("What", "Value"), facts)]
+    facts = room.table(("What", "Value"), list(summary.flatten(run)), lambda row: map(room.code, row))
+    return [f"Command: {command}. Package versions are in {WHERE}.", "", *facts]
 
 
 def _yes(value: bool) -> str:
@@ -217,7 +227,7 @@ _SECTIONS: Sequence[tuple[str, Callable[[Report, Room], list[str]]]] = (
     ("Gates", _gates),
     ("Checks that do not pass", _open_checks),
     ("Decisions", _decisions),
-    ("Each class", _per_class),
+    ("Scores by class", _per_class),
     ("Confusion matrices", _confusion),
     ("Error along the network", _curves),
     ("Grad-CAM", _gradcam),

@@ -18,8 +18,8 @@ def show_figure(value: Figure) -> str:
     """
     if value is None:
         return NOTHING
-    if isinstance(value, str):
-        return {"nan": "NaN"}.get(value, value)
+    if isinstance(value, str) or not math.isfinite(value):
+        return str(value).replace("nan", "NaN")
     if isinstance(value, int) or (float(value).is_integer() and abs(value) < 1e6):
         return f"{int(value):,}"
     if 1e-3 <= abs(value) < 1e5:
@@ -29,12 +29,14 @@ def show_figure(value: Figure) -> str:
 
 
 def show_score(value: Figure) -> str:
-    """Return a score between 0 and 1 with four decimals.
+    """Return a score between 0 and 1 with four decimals, or in powers of ten where those are all zero.
 
-    >>> show_score(0.91666), show_score(None)
-    ('0.9167', '–')
+    >>> show_score(0.91666), show_score(None), show_score(2e-7)
+    ('0.9167', '–', '2e-07')
     """
-    return show_figure(value) if value is None or isinstance(value, str) else f"{value:.4f}"
+    if value is None or isinstance(value, str) or 0 < abs(value) < 5e-5:
+        return show_figure(value)
+    return f"{value:.4f}"
 
 
 def number_of(value: Figure) -> float | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,20 +26,24 @@ class Room:
         """Return running text."""
         return markdown_text(cut_middle(str(text), 2 * self.characters))
 
-    def table(self, headers: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
-        """Return a table cut to the room there is; a header that ends with a colon marks a column of numbers."""
-        rows = list(rows)
-        if not rows:
+    def table(self, headers: Sequence[str], items: Sequence[Any], cells: Callable[[Any], Iterable[str]]) -> list[str]:
+        """Return a table cut to the room there is.
+
+        Args:
+            headers: A header that ends with a colon marks a column of numbers.
+            items: What the rows are made of; only those that are shown are.
+            cells: Makes the cells of a row.
+        """
+        if not items:
             return []
         marks = ["---:" if header.endswith(":") else "---" for header in headers]
-        lines = [_row([header.rstrip(":") for header in headers]), _row(marks), *map(_row, rows[: self.rows])]
-        if len(rows) > self.rows:
-            lines += [
-                "",
-                f"… {len(rows) - self.rows:,} more rows of {len(rows):,} are left out here; they are in {WHERE}.",
-            ]
+        lines = [_row([header.rstrip(":") for header in headers]), _row(marks)]
+        lines += [_row(cells(item)) for item in items[: self.rows - 1]]
+        if len(items) > self.rows:
+            left_out = f"{len(items) - self.rows:,} more rows of {len(items):,}"
+            lines += ["", f"… {left_out} are left out here; they are in {WHERE}."]
         return [*lines, ""]
 
 
-def _row(cells: Sequence[str]) -> str:
+def _row(cells: Iterable[str]) -> str:
     return f"| {' | '.join(cells)} |"

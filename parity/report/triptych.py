@@ -14,7 +14,7 @@ from PIL import Image
 LIMIT_BYTES = 15_000
 WIDTH_PX = 400
 SIDES = ("reference", "candidate", "difference")
-_QUALITIES = (82, 74, 66, 58, 50, 42, 34, 26)
+_QUALITIES = (80, 65, 50, 35, 20)
 
 
 def write_gradcam_triptych(
@@ -101,7 +101,7 @@ def _encode(picture: Image.Image) -> bytes:
         small = picture.resize((width, height), Image.Resampling.LANCZOS)
         for quality in _QUALITIES:
             buffer = io.BytesIO()
-            small.save(buffer, "WEBP", quality=quality, method=4)
+            small.save(buffer, "WEBP", quality=quality, method=2)
             if buffer.tell() <= LIMIT_BYTES or width <= 8:
                 return buffer.getvalue()
         width = max(8, width * 3 // 4)

@@ -34,6 +34,8 @@ class LegacySide:
     def __init__(self, workspace: Workspace) -> None:
         self.workspace = workspace
         self.spec = workspace.spec
+        if self.spec.device == "cpu":
+            tf.config.set_visible_devices([], "GPU")
         tf.config.experimental.enable_tensor_float_32_execution(False)
         tf.config.experimental.enable_op_determinism()
         tf.keras.utils.set_random_seed(0)

@@ -74,13 +74,13 @@ def convert_weights(workspace: Workspace) -> None:
 
     An architecture that has no converter keeps its fresh weights: the weights gate says so.
     """
-    torch.manual_seed(0)
-    made = model.make_model(workspace.spec.arch, len(CLASSES))
-    provenance = {"arch": workspace.spec.arch, "classes": ",".join(CLASSES), "source": "fresh weights"}
     if workspace.spec.arch == "resnet50v2":
-        weights.load_legacy_file(made, workspace.legacy_weights)
-        provenance["source"] = workspace.legacy_weights.name
-    weights.write_safetensors(made, workspace.port_weights, provenance)
+        weights.convert(workspace.legacy_weights, workspace.port_weights, len(CLASSES))
+        return
+    torch.manual_seed(0)
+    fresh = model.make_model(workspace.spec.arch, len(CLASSES))
+    provenance = {"arch": workspace.spec.arch, "classes": ",".join(CLASSES), "source": "fresh weights"}
+    weights.write_safetensors(fresh, workspace.port_weights, provenance)
 
 
 def main() -> None:

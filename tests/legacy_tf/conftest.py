@@ -74,6 +74,7 @@ def own_dataset(dataset: Path, tmp_path: Path) -> Path:
 def model():
     """Random weights for 64x64 images, with batch norm statistics that are not the initial ones; do not change it."""
     import tensorflow as tf
+
     from legacy_tf import models
 
     tf.keras.utils.set_random_seed(5)

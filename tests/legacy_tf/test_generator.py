@@ -8,8 +8,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from legacy_tf import generator, utils
+import tensorflow as tf
 from PIL import Image
+
+from legacy_tf import generator, utils
 
 from .conftest import ROWS, image_name
 
@@ -35,9 +37,7 @@ def test_published_split_of_the_tiny_set(made):
     assert (train.shuffle_epoch, val.shuffle_epoch, test.shuffle_epoch) == (True, False, False)
 
 
-@pytest.mark.parametrize(
-    ("resolution", "images", "patients"), [("20x", (263, 48, 48), (29, 5, 4)), ("40x", None, (24, 7, 6))]
-)
+@pytest.mark.parametrize(("resolution", "images", "patients"), [("20x", (263, 48, 48), (29, 5, 4)), ("40x", None, (24, 7, 6))])
 def test_published_split_of_the_real_set(real_metadata, resolution, images, patients):
     df = utils.get_dataframe(real_metadata, resolution)
     parts = generator.get_reproducible_ids(df, resolution)
@@ -101,6 +101,28 @@ def test_item_0_alone_reshuffles_images_and_labels_together():
     assert list(zip(shuffled.images, shuffled.labels, strict=True)) == expected
 
 
+def test_fit_gets_item_0_in_the_middle_of_an_epoch_and_so_misses_images(monkeypatch):
+    monkeypatch.setattr(generator.imageio, "imread", lambda path: np.full((1, 1, 3), int(path), np.float32))
+    asked: list[int] = []
+
+    class Watched(generator.CustomDataGenerator):
+        def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+            images, labels = super().__getitem__(index)
+            asked.append((index, images[:, 0, 0, 0].astype(int).tolist()))
+            return images, labels
+
+    source = Watched([str(number) for number in range(80)], [0] * 80, 1, lambda image: {"image": image}, 4)
+    model = tf.keras.Sequential([tf.keras.Input((1, 1, 3)), tf.keras.layers.Flatten(), tf.keras.layers.Dense(1)])
+    model.compile(loss="mse")
+    model.fit(source, epochs=20, verbose=0)
+    assert asked[0][0] == 0  # a look at the shapes, before the first epoch
+    epochs = [asked[1 + 20 * number : 21 + 20 * number] for number in range(20)]
+    assert all(sorted(index for index, _ in epoch) == list(range(20)) for epoch in epochs)
+    assert sum(epoch[0][0] == 0 for epoch in epochs) < 5
+    seen = [len({image for _, images in epoch for image in images}) / 80 for epoch in epochs]
+    assert np.mean(seen) == pytest.approx(5 / 6, abs=0.06)
+
+
 def test_every_constructor_restarts_the_global_random_numbers():
     draws = []
     for _ in range(2):
@@ -118,7 +140,9 @@ def test_an_evaluated_image_draws_three_random_numbers(monkeypatch):
 
 
 def test_transforms_in_order_with_their_parameters():
-    transforms = {step["__class_fullname__"]: step for step in generator.train_augmentations().to_dict()["transform"]["transforms"]}
+    transforms = {
+        step["__class_fullname__"]: step for step in generator.train_augmentations().to_dict()["transform"]["transforms"]
+    }
     assert [(name, step["p"]) for name, step in transforms.items()] == [
         ("HorizontalFlip", 0.5),
         ("VerticalFlip", 0.5),

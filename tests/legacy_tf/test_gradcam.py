@@ -8,9 +8,10 @@ import cv2
 import numpy as np
 import pytest
 import tensorflow as tf
+from PIL import Image
+
 from legacy_tf import gradcam
 from legacy_tf.generator import CustomDataGenerator
-from PIL import Image
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import tensorflow as tf
+
 from legacy_tf import models
 
 
@@ -46,7 +47,9 @@ def test_shortcuts(model):
     projection = model.get_layer("conv3_block1_0_conv")
     assert projection.use_bias
     assert projection.input is model.get_layer("conv3_block1_preact_relu").output
-    pooled = [layer.name for layer in model.layers if isinstance(layer, tf.keras.layers.MaxPooling2D) and layer.pool_size == (1, 1)]
+    pooled = [
+        layer.name for layer in model.layers if isinstance(layer, tf.keras.layers.MaxPooling2D) and layer.pool_size == (1, 1)
+    ]
     assert len(pooled) == 3
 
 

@@ -8,8 +8,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import tensorflow as tf
-from legacy_tf import traintest
 from sklearn import metrics
+
+from legacy_tf import traintest
 
 
 @pytest.fixture(scope="module")
@@ -91,9 +92,7 @@ def test_figures_are_scikit_learns(labels, probabilities):
     rows = probabilities.astype(np.float64) / probabilities.astype(np.float64).sum(axis=1, keepdims=True)
     assert figures["roc_auc"] != pytest.approx(metrics.roc_auc_score(labels, rows, multi_class="ovo"), rel=1e-6)
     assert figures["accuracy"] == np.mean(predicted == labels)
-    assert figures["precision"] == pytest.approx(
-        np.mean([(labels[predicted == k] == k).mean() for k in range(3)]), rel=1e-12
-    )
+    assert figures["precision"] == pytest.approx(np.mean([(labels[predicted == k] == k).mean() for k in range(3)]), rel=1e-12)
     assert figures["recall"] == pytest.approx(np.mean([(predicted[labels == k] == k).mean() for k in range(3)]), rel=1e-12)
     np.testing.assert_allclose(figures["confusion_matrix"].sum(axis=1), 1)
     assert figures["confusion_matrix"][0, 1] == pytest.approx((predicted[labels == 0] == 1).mean(), rel=1e-12)

@@ -34,7 +34,7 @@ def per_class(labels: np.ndarray, probabilities: np.ndarray) -> list[dict[str, f
             "recall": float(recall[index]),
             "f1": float(f1[index]),
             "roc_auc": roc_auc(labels == index, probabilities[:, index]),
-            "mcc": float(matthews_corrcoef(labels == index, predicted == index)),
+            "mcc": mcc(labels == index, predicted == index),
         }
         for index in INDICES
     ]
@@ -43,6 +43,12 @@ def per_class(labels: np.ndarray, probabilities: np.ndarray) -> list[dict[str, f
 def roc_auc(positive: np.ndarray, score: np.ndarray) -> float | None:
     """Return the area under the ROC curve, or None where one of the two groups is empty."""
     return float(roc_auc_score(positive, score)) if 0 < int(positive.sum()) < len(positive) else None
+
+
+def mcc(positive: np.ndarray, predicted: np.ndarray) -> float:
+    """Return Matthews' correlation coefficient, 0 where it is undefined: one of the two is constant."""
+    constant = len(np.unique(positive)) < 2 or len(np.unique(predicted)) < 2
+    return 0.0 if constant else float(matthews_corrcoef(positive, predicted))
 
 
 def confusion(labels: np.ndarray, predicted: np.ndarray) -> list[list[int]]:

@@ -150,7 +150,8 @@ def test_batches_pass_over_the_generator_again_when_it_is_short():
 
 
 def test_centred_head_starts_with_unit_hidden_values():
-    model = training.build_model(3, 0.04)
+    inputs = tf.keras.Input((2048,))
+    model = tf.keras.Model(inputs, tf.keras.layers.Dense(256, name="prev_dense")(inputs))
     features = np.random.default_rng(0).uniform(0.9, 1.1, (12, 2048)).astype(np.float32)
     settling.centre_head(model, features)
     kernel, bias = model.get_layer("prev_dense").get_weights()

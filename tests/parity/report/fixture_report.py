@@ -269,9 +269,6 @@ def _make_gradcam(
 ) -> tuple[list[Any], list[Any]]:
     rows, assets = [], []
     for index, name in enumerate(names[: 12 if len(names) > 12 else len(names)]):
-        image, first, second = draw_explanation(index, random, wrong=verdict == "FAIL" and index < 4)
-        if index == 5:
-            first[:] = second[:] = np.nan
         row = {
             "image": name,
             "kind": "evaluation",
@@ -280,6 +277,9 @@ def _make_gradcam(
         }
         row |= {"correct": index % 4 != 0, "assets": None}
         if folder is not None:
+            image, first, second = draw_explanation(index, random, wrong=verdict == "FAIL" and index < 4)
+            if index == 5:
+                first[:] = second[:] = np.nan
             written = write_gradcam_triptych(image, first, second, folder=folder, name=f"gradcam-{index}")
             assets += written
             row["assets"] = {
@@ -290,17 +290,26 @@ def _make_gradcam(
 
 
 def draw_explanation(index: int, random: np.random.Generator, *, wrong: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return something like stained tissue of 300 x 400, and a map of each side."""
+    """Return something like stained tissue of 300 x 400, and a map of each side, enlarged from 10 x 13."""
     rows, columns = np.mgrid[0:300, 0:400]
-    field = sum(
-        np.sin(rows / random.uniform(6, 30) + random.uniform(0, 6)) * np.cos(columns / random.uniform(6, 30)) for _ in range(9)
-    )
-    stain = 1.0 / (1.0 + np.exp(-field + random.normal(0, 0.25, field.shape)))
+    waves = random.uniform(6, 30, (9, 2))
+    field = sum(np.outer(np.sin(rows[:, 0] / a + b), np.cos(columns[0] / b)) for a, b in waves)
+    stain = 1.0 / (1.0 + np.exp(-field + random.normal(0, 0.1, field.shape)))
     image = np.clip(np.stack([0.93 - 0.42 * stain, 0.74 - 0.5 * stain, 0.88 - 0.28 * stain], axis=2), 0, 1)
-    y, x = random.uniform(60, 240), random.uniform(80, 320)
-    first = np.exp(-((rows - y) ** 2 + (columns - x) ** 2) / 2 / (45 + 4 * index) ** 2)
-    moved = np.exp(-((rows - y - 40) ** 2 + (columns - x + 60) ** 2) / 2 / 60**2) if wrong else first
-    return image, first, np.clip(moved + random.normal(0, 1e-7, first.shape), 0, 1)
+    y, x = random.uniform(2, 8), random.uniform(2, 11)
+    first = _make_map(y, x, 1.5 + index / 8)
+    second = _make_map(y - 1.5, x + 2.0, 2.0) if wrong else first + random.normal(0, 1e-7, first.shape)
+    return image, _enlarge(first), _enlarge(second)
+
+
+def _make_map(y: float, x: float, width: float) -> np.ndarray:
+    rows, columns = np.mgrid[0:10, 0:13]
+    return np.exp(-((rows - y) ** 2 + (columns - x) ** 2) / 2 / width**2)
+
+
+def _enlarge(values: np.ndarray) -> np.ndarray:
+    wide = np.stack([np.interp(np.linspace(0, 12, 400), range(13), row) for row in values])
+    return np.clip(np.stack([np.interp(np.linspace(0, 9, 300), range(10), column) for column in wide.T], axis=1), 0, 1)
 
 
 def _make_throughput() -> list[dict[str, Any]]:

@@ -1,0 +1,146 @@
+"""Whole runs in real subprocesses and real environments, on a small cohort with a fitted head."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from parity.demo.cohort import make_cohort
+from parity.processes import INTERPRETER_VARIABLES
+from parity.workspace import PROJECT
+
+SCALE = "0.08"
+CODE = ("legacy_tf", "parity", "torch_port", "gates.toml", "pyproject.toml")
+TIMEOUT_S = 900
+
+
+@dataclass(frozen=True)
+class Finished:
+    """What a command left behind."""
+
+    code: int
+    stdout: str
+    stderr: str
+    folder: Path
+
+    @property
+    def report(self) -> dict[str, Any]:
+        return json.loads((self.folder / "report" / "report.json").read_text(encoding="utf-8"))
+
+    def gate(self, name: str) -> dict[str, Any]:
+        return next(gate for gate in self.report["gates"] if gate["gate"] == name)
+
+    def verdicts(self) -> dict[str, str]:
+        return {gate["gate"]: gate["verdict"] for gate in self.report["gates"]}
+
+
+@pytest.fixture(scope="session", autouse=True)
+def environments() -> None:
+    """Both sides' environments, which `nox -s tests` makes; without them nothing here can run."""
+    for side, variable in INTERPRETER_VARIABLES.items():
+        path = os.environ.get(variable) or PROJECT / ".nox" / side / "bin" / "python"
+        if not Path(path).exists():
+            pytest.skip(f"the {side} environment is not there: run nox -s {side}")
+        os.environ[variable] = str(path)
+
+
+def run_python(side: str, *words: object) -> None:
+    """Run a program in a side's environment; it must succeed."""
+    command = [os.environ[INTERPRETER_VARIABLES[side]], *map(str, words)]
+    done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def run_parity(folder: Path, words: Sequence[object], *, project: Path = PROJECT) -> Finished:
+    """Run ``python -m parity run`` as a user's shell would."""
+    command = [sys.executable, "-m", "parity", "run", "--out", str(folder), *map(str, words)]
+    done = subprocess.run(command, cwd=project, capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
+    return Finished(done.returncode, done.stdout, done.stderr, folder)
+
+
+def interrupt_when(folder: Path, words: Sequence[object], appeared: Path) -> None:
+    """Start a run and kill it, with everything it started, as soon as a recording has appeared."""
+    command = [sys.executable, "-m", "parity", "run", "--out", str(folder), *map(str, words)]
+    process = subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+    deadline = time.monotonic() + TIMEOUT_S
+    while not appeared.exists() and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert process.poll() is None, "the run ended before it could be interrupted"
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+@pytest.fixture(scope="session")
+def cohort(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("data") / "small cohort"
+    make_cohort(folder, 17, {"train": 12, "val": 6, "test": 6})
+    return folder
+
+
+@pytest.fixture(scope="session")
+def checkpoint(cohort: Path) -> Path:
+    path = cohort.parent / "fitted.h5"
+    run_python(
+        "legacy", "-m", "parity.demo.checkpoint", "fit-head", "--data", cohort, "--out", path, "--seed", 17, "--image-scale", SCALE
+    )  # fmt: skip
+    return path
+
+
+@pytest.fixture(scope="session")
+def words(cohort: Path, checkpoint: Path) -> list[object]:
+    return ["--data", cohort, "--checkpoint", checkpoint, "--profile", "probe", "--device", "cpu"]
+
+
+@pytest.fixture(scope="session")
+def baseline(tmp_path_factory: pytest.TempPathFactory, words: list[object]) -> Finished:
+    """A run of the correct port, killed in the middle and started again."""
+    folder = tmp_path_factory.mktemp("runs") / "baseline"
+    early = folder / "legacy" / "decode" / "manifest.json"
+    interrupt_when(folder, words, folder / "legacy" / "weights" / "manifest.json")
+    before = early.stat().st_mtime_ns
+    finished = run_parity(folder, words)
+    assert early.stat().st_mtime_ns == before, "a finished recording was made again"
+    return finished
+
+
+def copy_run(source: Path, target: Path) -> Path:
+    """Copy a run; its arrays are linked, for a recording is never changed in place."""
+    shutil.copytree(source, target, copy_function=lambda a, b: (os.link if a.endswith(".npy") else shutil.copy2)(a, b))
+    return target
+
+
+@dataclass(frozen=True)
+class Project:
+    """A copy of the project whose port may be broken on purpose."""
+
+    folder: Path
+
+    def edit(self, file: str, old: str, new: str) -> None:
+        path = self.folder / file
+        content = path.read_text(encoding="utf-8")
+        assert content.count(old) == 1, f"{old!r} must stand once in {file}, found {content.count(old)}"
+        path.write_text(content.replace(old, new), encoding="utf-8")
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Iterator[Project]:
+    folder = tmp_path / "project"
+    folder.mkdir()
+    for name in CODE:
+        source = PROJECT / name
+        (shutil.copytree if source.is_dir() else shutil.copy2)(source, folder / name)
+    for lock in PROJECT.glob("requirements-*.txt"):
+        shutil.copy2(lock, folder)
+    yield Project(folder)
+    shutil.rmtree(folder)

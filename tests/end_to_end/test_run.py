@@ -1,0 +1,159 @@
+"""The main job, from a user's command to the files it leaves."""
+
+from __future__ import annotations
+
+import csv
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import jsonschema
+import numpy as np
+import pytest
+
+from parity.contract import GATES
+from parity.report.schema import read_schema
+from parity.workspace import PROJECT
+
+from .conftest import Finished, copy_run, run_parity
+
+REQUIRED = ("freeze", "config", "numerics", "decode", "preprocess", "loader", "weights", "blocks", "inference", "decisions", "gradcam")
+
+
+def test_the_correct_port_passes_after_an_interruption(baseline: Finished):
+    assert baseline.code == 0, baseline.stdout + baseline.stderr
+    assert baseline.report["headline"].startswith("PASS (11 of 11 required gates; 9 not run: augment, loss,")
+    assert "legacy unwitnessed" in baseline.report["headline"]
+    assert [gate["gate"] for gate in baseline.report["gates"]] == list(GATES)
+    coverage = baseline.report["coverage"]
+    assert coverage["expected"] == coverage["compared"] > 500
+    assert coverage["waived"] == 0
+
+
+def test_float64_proves_the_same_function(baseline: Finished):
+    for gate in ("blocks", "inference", "gradcam"):
+        errors = [check["observed"] for check in baseline.gate(gate)["checks"] if f"{gate}/float64/" in check["id"] and "_rel" in check["id"]]
+        assert len(errors) >= 4
+        assert max(errors) < 1e-10
+
+
+def test_the_report_is_written_in_every_format(baseline: Finished):
+    folder = baseline.folder / "report"
+    jsonschema.validate(baseline.report, read_schema())
+    assert (folder / "report.md").stat().st_size <= 60_000
+    assert (folder / "junit.xml").exists()
+    html = (folder / "report.html").read_text(encoding="utf-8")
+    assert "http" not in html.replace("http://www.w3.org", "")
+    assert str(folder / "report.html") in baseline.stdout
+
+
+def test_everything_is_reused_when_nothing_changed(baseline: Finished, words):
+    def recordings() -> dict[Path, int]:
+        return {path: path.stat().st_mtime_ns for path in baseline.folder.glob("*/*/manifest.json")}
+
+    before = recordings()
+    again = run_parity(baseline.folder, words)
+    assert again.code == 0
+    assert recordings() == before
+    assert again.report["gates"] == baseline.report["gates"]
+
+
+def write_witness(path: Path, source: Finished, change: float = 0.0) -> Path:
+    with (source.folder / "legacy" / "evaluate" / "predictions.csv").open(newline="", encoding="utf-8") as file:
+        rows = list(csv.reader(file))
+    rows[3][1] = str(float(rows[3][1]) + change)
+    with path.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows(rows)
+    return path
+
+
+def test_a_faithful_witness_passes(baseline: Finished, words, tmp_path: Path):
+    witness = write_witness(tmp_path / "w.csv", baseline)
+    finished = run_parity(copy_run(baseline.folder, tmp_path / "run"), [*words, "--witness", witness])
+    assert finished.code == 0
+    assert "legacy unwitnessed" not in finished.report["headline"]
+
+
+def test_a_witness_of_other_images_is_bad_input(baseline: Finished, words, tmp_path: Path):
+    witness = tmp_path / "w.csv"
+    witness.write_text("image,aca,nor,scc\nsomebody_else.jpg,0.1,0.2,0.7\n")
+    finished = run_parity(copy_run(baseline.folder, tmp_path / "run"), [*words, "--witness", witness])
+    assert finished.code == 2
+    assert "somebody_else.jpg" in finished.stderr
+    assert "Traceback" not in finished.stderr
+
+
+def test_a_patient_in_two_splits_fails_the_loader(baseline: Finished, words, cohort: Path, tmp_path: Path):
+    with (cohort / "data.csv").open(newline="") as file:
+        patients = {row["patient_id"]: row["superclass"] for row in csv.DictReader(file)}
+    by_class = {name: [p for p, c in patients.items() if c == name] for name in ("aca", "nor", "scc")}
+    rows = [(group[i], split) for group in by_class.values() for i, split in enumerate(("train", "val", "test"))]
+    rows.append((by_class["nor"][0], "test"))
+    split = tmp_path / "my split.csv"
+    split.write_text("patient_id,split\n" + "".join(f"{patient},{name}\n" for patient, name in rows))
+    finished = run_parity(tmp_path / "run", [*words, "--split", split, "--gates", "loader"])
+    assert finished.code == 1, finished.stderr
+    assert finished.report["place"]["gate"] == "loader"
+    assert f"patient {by_class['nor'][0]} in train and test" in finished.report["place"]["words"]
+
+
+def nox(words: list[object], folder: Path) -> int:
+    """Run ``nox -s parity`` with the Python that runs the tests' own nox."""
+    python = os.environ.get("PARITY_NOX_PYTHON")
+    if python is None:
+        pytest.skip("not started by nox")
+    command = [python, "-m", "nox", "-s", "parity", "--", "--out", folder, *words]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("PARITY_", "NOX", "VIRTUAL_ENV"))}
+    return subprocess.run([*map(str, command)], cwd=PROJECT, capture_output=True, check=False, timeout=900, env=environment).returncode
+
+
+def test_exit_code_0_through_nox(baseline: Finished, words):
+    assert nox(words, baseline.folder) == 0
+
+
+def test_exit_code_1_a_changed_witness_fails_at_freeze(baseline: Finished, words, tmp_path: Path):
+    witness = write_witness(tmp_path / "w.csv", baseline, change=1e-3)
+    folder = copy_run(baseline.folder, tmp_path / "run")
+    assert nox([*words, "--witness", witness], folder) == 1
+    finished = Finished(1, "", "", folder)
+    assert finished.report["place"]["gate"] == "freeze"
+    assert "witness" in finished.report["place"]["words"]
+
+
+def test_exit_code_2_through_nox(words, tmp_path: Path):
+    assert nox([*words, "--data", tmp_path / "nowhere"], tmp_path / "run") == 2
+
+
+def test_exit_code_3_a_checkpoint_that_says_the_same_of_every_image_is_inconclusive(baseline: Finished, words, tmp_path: Path):
+    with np.load(baseline.folder / "weights" / "legacy.npz", allow_pickle=False) as weights:
+        arrays = dict(weights)
+    arrays["last_dense/kernel"] *= 1e-6
+    np.savez(tmp_path / "constant.npz", **arrays)
+    changed = [*words, "--checkpoint", tmp_path / "constant.npz"]
+    assert nox(changed, tmp_path / "run") == 3
+    finished = Finished(3, "", "", tmp_path / "run")
+    assert finished.verdicts()["decisions"] == "INCONCLUSIVE"
+    assert "FAIL" not in finished.verdicts().values()
+
+
+def test_exit_code_4_when_required_gates_were_not_run(baseline: Finished, words, tmp_path: Path):
+    folder = copy_run(baseline.folder, tmp_path / "run")
+    assert nox([*words, "--gates", "config,decode"], folder) == 4
+    assert Finished(4, "", "", folder).report["headline"].startswith("NOT_RUN (2 of 11 required gates; 19 not run: freeze")
+
+
+def test_a_folder_in_use_is_refused(baseline: Finished, words):
+    holder = (
+        "import sys; from pathlib import Path; from parity.workspace import Workspace\n"
+        "with Workspace(Path(sys.argv[1])).lock():\n    print('held', flush=True); sys.stdin.read()\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", holder, str(baseline.folder)], cwd=PROJECT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:  # fmt: skip
+        assert process.stdout is not None
+        assert process.stdout.readline() == "held\n"
+        finished = run_parity(baseline.folder, words)
+        process.communicate("")
+    assert finished.code == 2
+    assert "no other run uses" in finished.stderr

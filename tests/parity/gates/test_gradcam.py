@@ -1,0 +1,98 @@
+"""Grad-CAM: errors image by image, dead maps on one side and on both."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from parity.contract import KINDS
+from parity.gates.gradcam.compare import compare, is_dead
+from parity.verdict import GateResult, Verdict
+
+from .conftest import HandmadeRun
+
+MAP = (3, 4)
+SIZE = (96, 128)
+
+
+@pytest.fixture
+def run(handmade: HandmadeRun) -> HandmadeRun:
+    rng = np.random.default_rng(17)
+    for kind in KINDS:
+        raw = rng.normal(size=(6, *MAP))
+        for dtype in ("float64", "float32"):
+            handmade.both(f"{dtype}/{kind}/raw", raw.astype(dtype), "NHW")
+        handmade.both(f"float32/{kind}/normalised", rng.uniform(size=(6, *MAP)).astype(np.float32), "NHW")
+        for case in handmade.workspace.tap_cases(kind):
+            handmade.both(f"float32/{kind}/{case.index}/resized", rng.uniform(size=SIZE).astype(np.float32), "HW")
+            handmade.both(f"float32/{kind}/{case.index}/overlay", rng.uniform(size=(*SIZE, 3)), "HWC")
+    return handmade
+
+
+def failed(result: GateResult) -> list[str]:
+    return [check.id for check in result.checks if check.verdict is Verdict.FAIL]
+
+
+def kill(run: HandmadeRun, images: list[int], sides: tuple[str, ...], kind: str = "evaluation") -> None:
+    for side in sides:
+        arrays = getattr(run, side).arrays
+        for dtype in ("float64", "float32"):
+            arrays[f"{dtype}/{kind}/raw"][0][images] = -1.0
+        arrays[f"float32/{kind}/normalised"][0][images] = np.nan
+
+
+def test_equal_maps_pass(run: HandmadeRun):
+    result = run.compare("gradcam", compare)
+    assert result.verdict is Verdict.PASS
+    assert result.expected == result.compared == 14
+
+
+def test_one_wrong_map_is_named(run: HandmadeRun):
+    run.port.arrays["float64/evaluation/raw"][0][4] *= 1 + 1e-9
+    result = run.compare("gradcam", compare)
+    assert failed(result) == ["gradcam/float64/raw/evaluation/max_rel", "gradcam/float64/raw/evaluation/norm_rel"]
+    assert {check.worst for check in result.checks if not check} == {"evaluation image 4 (scc_20x_4.jpg)"}
+
+
+def test_a_dead_map_on_both_sides_is_counted(run: HandmadeRun):
+    kill(run, [0], ("legacy", "port"))
+    result = run.compare("gradcam", compare)
+    assert failed(result) == []
+    share = next(check for check in result.checks if check.id == "gradcam/none/dead/evaluation/share")
+    assert share.verdict is Verdict.INCONCLUSIVE, "one of six is more than a tenth"
+    assert share.reason.startswith("1 of 6 maps dead")
+
+
+def test_a_class_of_dead_maps_is_inconclusive(run: HandmadeRun):
+    kill(run, [2, 3], ("legacy", "port"))
+    share = next(check for check in run.compare("gradcam", compare).checks if check.id == "gradcam/none/dead/evaluation/share")
+    assert (share.verdict, share.worst) == (Verdict.INCONCLUSIVE, "every map of nor")
+
+
+@pytest.mark.parametrize("side", ["legacy", "port"])
+def test_a_dead_map_on_one_side_fails(run: HandmadeRun, side: str):
+    kill(run, [1], (side,))
+    assert "gradcam/exact/dead/evaluation/one_sided" in failed(run.compare("gradcam", compare))
+
+
+def test_not_a_number_in_a_living_map_fails_on_both_sides_too(run: HandmadeRun):
+    for side in (run.legacy, run.port):
+        side.arrays["float32/augmented/raw"][0][2, 1, 1] = np.nan
+    assert failed(run.compare("gradcam", compare)) == ["gradcam/none/float32/augmented/raw/present"]
+
+
+def test_a_zero_instead_of_not_a_number_fails(run: HandmadeRun):
+    kill(run, [0], ("legacy", "port"))
+    run.port.arrays["float32/evaluation/normalised"][0][0] = 0.0
+    assert "gradcam/none/float32/evaluation/normalised/present" in failed(run.compare("gradcam", compare))
+
+
+def test_an_overlay_of_another_threshold_fails(run: HandmadeRun):
+    case = run.workspace.tap_cases("evaluation")[0]
+    run.port.arrays[f"float32/evaluation/{case.index}/overlay"][0][0, 0, 0] += 0.1
+    assert failed(run.compare("gradcam", compare)) == ["gradcam/float32/overlay/max_abs"]
+
+
+def test_what_dead_means():
+    maps = np.stack([np.full(MAP, -1.0), np.zeros(MAP), np.eye(*MAP)])
+    assert is_dead(maps).tolist() == [True, True, False]

@@ -1,0 +1,117 @@
+import re
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+
+from parity.report.pictures import draw_curve
+
+TAPS = ["stem/conv", "conv2/block1/out", "head/probabilities"]
+CURVE = {
+    "taps": TAPS,
+    "float64": [0.0, 1e-16, 2e-16],
+    "float32": [1e-7, 2e-7, 3e-7],
+    "noise_floor": [2e-7, 2e-7, 2e-7],
+    "limit_float64": 1e-10,
+    "limit_float32": 6e-7,
+}
+
+
+def parse(svg: str) -> ElementTree.Element:
+    return ElementTree.fromstring(svg)
+
+
+def texts_of(svg: str) -> list[str]:
+    return [element.text or "" for element in parse(svg).iter("text")]
+
+
+def points_of(svg: str, colour: str, *, dashed: bool = False) -> list[tuple[float, float]]:
+    """Points of the line of one colour."""
+    paths = [path for path in parse(svg).iter("path") if path.get("clip-path")]
+    styles = [(path, path.get("style", "")) for path in paths]
+    (line,) = [path for path, style in styles if f"stroke: var(--{colour})" in style and ("dasharray" in style) == dashed]
+    return [(float(x), float(y)) for x, y in re.findall(r"[ML] ([\d.]+) ([\d.]+)", line.get("d", ""))]
+
+
+def test_same_numbers_give_the_same_bytes() -> None:
+    assert draw_curve(CURVE, name="a", label="x") == draw_curve(CURVE, name="a", label="x")
+    assert draw_curve(CURVE, name="a", label="x") != draw_curve({**CURVE, "limit_float64": 1e-9}, name="a", label="x")
+
+
+def test_is_an_element_that_refers_to_nothing_outside() -> None:
+    svg = draw_curve(CURVE, name="a", label='Error "<1>"')
+    root = parse(svg)
+    assert root.tag == "svg", "no namespace"
+    assert root.get("role") == "img"
+    assert root.get("aria-label") == 'Error "<1>"'
+    assert "://" not in svg
+    assert "<style" not in svg
+    references = {value for element in root.iter() for key, value in element.items() if key == "href"}
+    ids = {element.get("id") for element in root.iter() if element.get("id")}
+    assert references
+    assert references <= {f"#{name}" for name in ids}
+    assert all(name.startswith("a-") for name in ids if name)
+
+
+def test_colours_come_from_the_page() -> None:
+    svg = draw_curve(CURVE, name="a", label="")
+    assert not re.search(r"#[0-9a-fA-F]{6}", svg)
+    assert {"var(--accent)", "var(--second)", "var(--muted)", "var(--rule)", "var(--ink)"} == set(
+        re.findall(r"var\([^)]*\)", svg)
+    )
+
+
+def test_everything_is_named() -> None:
+    found = texts_of(draw_curve(CURVE, name="a", label=""))
+    assert set(TAPS) <= set(found)
+    legend = {"port, float64", "port, float32", "limit, float64", "limit, float32", "legacy, float32 (noise floor)"}
+    assert legend <= set(found)
+    assert {"0", "1e-15", "1e-7"} <= set(found)
+
+
+def test_an_error_of_zero_is_drawn_on_the_line_marked_zero() -> None:
+    svg = draw_curve(CURVE, name="a", label="")
+    lowest = next(element for element in parse(svg).iter("text") if element.text == "0")
+    heights = [y for _, y in points_of(svg, "second")]
+    float32 = [y for _, y in points_of(svg, "accent")]
+    assert len(heights) == len(float32) == 3
+    assert heights[0] > heights[1] > heights[2] > max(float32), "further down is smaller"
+    assert abs(heights[0] - float(lowest.get("y", "0"))) < 8
+
+
+@pytest.mark.parametrize("missing", [None, "nan", "inf"])
+def test_what_is_no_number_leaves_a_gap(missing: Any) -> None:
+    taps = [f"tap{i}" for i in range(5)]
+    values = {key: [1e-7] * 5 for key in ("float64", "noise_floor")}
+    svg = draw_curve({**CURVE, **values, "taps": taps, "float32": [1e-7, 1e-7, missing, 1e-7, 1e-7]}, name="a", label="")
+    assert len(points_of(svg, "accent")) == 4
+    assert len(points_of(svg, "second")) == 5
+
+
+def test_limits_may_differ_by_tap() -> None:
+    svg = draw_curve({**CURVE, "limit_float32": [1e-6, 1e-5, 1e-4]}, name="a", label="")
+    heights = [y for _, y in points_of(svg, "accent", dashed=True)]
+    assert heights[0] > heights[1] > heights[2]
+
+
+@pytest.mark.parametrize("name", ["</svg><script>alert(1)</script>", "-->", "]]>", "$x^2$", 'a"b', "图像", "\N{LUNGS}", "&lt;"])
+def test_hostile_taps_are_text(name: str) -> None:
+    assert name in texts_of(draw_curve({**CURVE, "taps": [name, *TAPS[1:]]}, name="a", label=""))
+
+
+@pytest.mark.parametrize("value", [0.0, None, "nan", 1e-300, 1e300])
+def test_strange_numbers_can_be_drawn(value: Any) -> None:
+    values = dict.fromkeys(("float64", "float32", "noise_floor"), [value] * 3)
+    assert set(TAPS) <= set(texts_of(draw_curve({**CURVE, **values, "limit_float64": value}, name="a", label="")))
+
+
+def test_a_curve_of_very_many_taps_is_cut() -> None:
+    n = 5000
+    curve = {
+        **CURVE,
+        "taps": [f"tap{i}" for i in range(n)],
+        "float64": [1e-16] * n,
+        "float32": [1e-7] * n,
+        "noise_floor": [1e-7] * n,
+    }
+    assert len(draw_curve(curve, name="a", label="")) < 100_000

@@ -1,0 +1,101 @@
+"""tensorflow and torch never meet, and the core imports neither: every import is walked, inside functions too."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from parity.workspace import PROJECT
+
+TENSORFLOW = {"tensorflow", "keras", "tensorflow_addons", "legacy_tf"}
+TORCH = {"torch", "torchvision", "lightning", "torchmetrics", "captum", "torch_port"}
+# Which files may import a framework; every other file of the project may not.
+LEGACY_FILES = ("parity/sides/legacy*.py", "parity/gates/*/legacy.py", "parity/demo/checkpoint.py", "parity/demo/training.py", "parity/demo/settling.py", "legacy_tf/**/*.py")
+PORT_FILES = ("parity/sides/port*.py", "parity/gates/*/port.py", "torch_port/**/*.py")
+# A recorder may ask what a layer is, but may not make one, nor a loss, an optimizer, a metric or a training loop of its own.
+FORBIDDEN_CALLS = ("tf.keras.layers.", "tf.keras.losses.", "tf.keras.optimizers.", "tf.keras.metrics.", "tf.nn.", "tf.GradientTape", "nn.", "torch.nn.", "torch.optim.", "torch.autograd.", "torchmetrics.", "captum.", "F.")
+FORBIDDEN_METHODS = {"backward", "fit", "train_on_batch", "apply_gradients", "zero_grad"}
+
+
+def files(*patterns: str) -> set[Path]:
+    return {path for pattern in patterns for path in PROJECT.glob(pattern)}
+
+
+def core_files() -> set[Path]:
+    return files("parity/**/*.py") - files(*LEGACY_FILES, *PORT_FILES)
+
+
+def imported(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def roots(path: Path) -> set[str]:
+    return {name.partition(".")[0] for name in imported(path)}
+
+
+def test_the_walk_sees_imports_inside_functions(tmp_path: Path):
+    path = tmp_path / "module.py"
+    path.write_text("def f():\n    if True:\n        from torch.nn import functional\n")
+    assert roots(path) == {"torch"}
+
+
+@pytest.mark.parametrize("path", sorted(core_files()), ids=lambda path: str(path.relative_to(PROJECT)))
+def test_the_core_imports_no_framework(path: Path):
+    assert not roots(path) & (TENSORFLOW | TORCH)
+    framework_modules = {".".join(file.relative_to(PROJECT).with_suffix("").parts) for file in files(*LEGACY_FILES, *PORT_FILES)}
+    assert not set(imported(path)) & framework_modules
+
+
+def test_the_sides_do_not_meet():
+    assert files(*LEGACY_FILES)
+    assert files(*PORT_FILES)
+    for path in files(*LEGACY_FILES):
+        assert not roots(path) & TORCH, path
+    for path in files(*PORT_FILES):
+        assert not roots(path) & TENSORFLOW, path
+
+
+def test_the_core_environment_holds_neither_framework():
+    for name in ("tensorflow", "torch"):
+        with pytest.raises(ImportError):
+            importlib.import_module(name)
+
+
+@pytest.mark.parametrize("path", sorted(core_files()), ids=lambda path: str(path.relative_to(PROJECT)))
+def test_every_core_module_imports_here(path: Path):
+    if path.name != "__main__.py":
+        importlib.import_module(".".join(path.relative_to(PROJECT).with_suffix("").parts).removesuffix(".__init__"))
+
+
+def recorders() -> set[Path]:
+    return files("parity/gates/*/legacy.py", "parity/gates/*/port.py", "parity/sides/*.py")
+
+
+def calls(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Call):
+            yield ast.unparse(node.func)
+
+
+@pytest.mark.parametrize("path", sorted(recorders()), ids=lambda path: str(path.relative_to(PROJECT)))
+def test_a_recorder_drives_the_real_thing_and_has_none_of_its_own(path: Path):
+    made = [name for name in calls(path) if name.startswith(FORBIDDEN_CALLS) or name.rpartition(".")[2] in FORBIDDEN_METHODS]
+    assert made == []
+    classes = [node for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.ClassDef)]
+    assert all(not node.bases for node in classes)
+
+
+def test_the_rule_sees_a_recorder_with_a_layer(tmp_path: Path):
+    path = tmp_path / "port.py"
+    path.write_text("def record(side, out):\n    return nn.Linear(3, 3)\n")
+    assert list(calls(path)) == ["nn.Linear"]
+    assert "nn.Linear".startswith(FORBIDDEN_CALLS)

@@ -1,0 +1,178 @@
+from __future__ import annotations
+
+import random
+import shutil
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from sklearn.utils.class_weight import compute_class_weight
+from torch.utils.data import BatchSampler
+
+from torch_port import data
+from torch_port.errors import DataError
+from torch_port.order import LegacyBatchSampler, batches_as_fit
+from torch_port.quirks import Quirks
+
+SCALE = 0.05
+
+
+def load(data_set, **options):
+    return data.make_loaders(data_set, "20x", "published", SCALE, **{"batch_size": 4} | options)
+
+
+def test_splits_labels_and_batches(data_set):
+    loaders, class_names = load(data_set, batch_size=2)
+    assert class_names == ["aca", "nor", "scc"]
+    assert list(loaders) == ["train", "val", "test"]
+    assert loaders["train"].dataset.labels == [0, 0, 1, 1, 2, 2]
+    assert [path.rpartition("_")[2] for path in loaders["val"].dataset.images] == ["7.jpg", "8.jpg", "9 'é\"<b>.jpg"]
+    batches = list(loaders["val"])
+    assert [tuple(images.shape) for images, _ in batches] == [(2, 3, 60, 80), (1, 3, 60, 80)]
+    assert torch.equal(torch.cat([labels for _, labels in batches]), torch.eye(3))
+    assert {images.dtype for images, _ in batches} | {labels.dtype for _, labels in batches} == {torch.float32}
+
+
+def test_an_evaluation_image_is_that_of_a_calculation_by_hand(data_set):
+    loaders, _ = load(data_set, splits=["test"])
+    images, _ = next(iter(loaders["test"]))
+    with Image.open(loaders["test"].dataset.images[0]) as opened:
+        levels = cv2.resize(np.asarray(opened), (80, 60), interpolation=cv2.INTER_LINEAR)
+    for row, column, channel in ((0, 0, 0), (59, 79, 2), (17, 44, 1)):
+        assert images[0, channel, row, column] == np.float32(levels[row, column, channel]) / np.float32(255)
+
+
+def test_the_legacy_order_shuffles_and_augments_from_one_stream_of_random_numbers(data_set):
+    loaders, _ = load(data_set, epoch_order="legacy", splits=["train"])
+    dataset = loaders["train"].dataset
+    found = [batch for _ in range(2) for batch in loaders["train"]]  # make_loaders left the seed at 17
+    random.seed(17)
+    pairs, augment = list(zip(dataset.images, dataset.labels, strict=True)), data.train_augmentations(SCALE)
+    expected = []
+    for _ in range(2):
+        random.shuffle(pairs)
+        for part in (pairs[:4], pairs[4:]):
+            images = [augment(image=data.read_image(path))["image"].transpose(2, 0, 1) for path, _ in part]
+            expected.append((np.stack(images), np.eye(3, dtype=np.float32)[[label for _, label in part]]))
+    for (images, labels), (expected_images, expected_labels) in zip(found, expected, strict=True):
+        assert np.array_equal(images.numpy(), expected_images)
+        assert np.array_equal(labels.numpy(), expected_labels)
+
+
+def test_by_default_an_epoch_is_a_new_permutation_and_global_random_numbers_are_left_alone(data_set):
+    random.seed(3)
+    state = random.getstate()
+    loaders, _ = load(data_set)
+    assert random.getstate() == state
+    sampler = loaders["train"].batch_sampler
+    assert isinstance(sampler, BatchSampler)
+    epochs = [[index for batch in sampler for index in batch] for _ in range(8)]
+    assert all(sorted(epoch) == list(range(6)) for epoch in epochs)
+    assert len({tuple(epoch) for epoch in epochs}) > 1
+
+
+def test_the_order_follows_the_quirk_and_only_training_is_shuffled(data_set):
+    loaders, _ = load(data_set, quirks=Quirks(mid_epoch_reshuffle=True))
+    assert loaders["train"].batch_sampler.batch_order is batches_as_fit
+    legacy, _ = load(data_set, epoch_order="legacy")
+    assert legacy["train"].batch_sampler.batch_order is range
+    for split in ("val", "test"):
+        assert not isinstance(loaders[split].batch_sampler, LegacyBatchSampler)
+        assert [index for batch in loaders[split].batch_sampler for index in batch] == [0, 1, 2]
+
+
+def test_only_training_is_augmented(data_set):
+    loaders, _ = load(data_set)
+    assert [len(loader.dataset.augment.transforms) for loader in loaders.values()] == [9, 2, 2]
+
+
+def test_the_first_images_of_each_split_balanced_over_classes(data_set):
+    loaders, _ = load(data_set, images=4, splits=["train", "test"])
+    assert {name: loader.dataset.labels for name, loader in loaders.items()} == {"train": [0, 0, 1, 2], "test": [0, 1, 2]}
+
+
+def test_a_patient_in_two_splits_is_in_both(data_set, tmp_path):
+    (tmp_path / "split.csv").write_text("patient_id,split\n2,train\n2,val\n4,val\n")
+    loaders, _ = data.make_loaders(data_set, "20x", tmp_path / "split.csv", SCALE, splits=["train", "val"])
+    assert [len(loader.dataset) for loader in loaders.values()] == [1, 2]
+
+
+def test_class_weights_are_scikit_learns(data_set):
+    loaders, _ = load(data_set, images=4)
+    labels = loaders["train"].dataset.labels
+    expected = compute_class_weight("balanced", classes=np.array([0, 1, 2]), y=labels)
+    assert data.compute_weights(loaders["train"]) == pytest.approx(dict(enumerate(expected)))
+    loaders["train"].dataset.labels = [0, 2, 2, 2]
+    assert data.compute_weights(loaders["train"]) == pytest.approx({0: 4 / (2 * 1), 2: 4 / (2 * 3)})
+
+
+def test_a_fault_in_a_worker_gives_the_same_message(tmp_path, make_data_set, rows):
+    make_data_set(tmp_path, rows[6:9])
+    loaders, _ = load(tmp_path, splits=["val"], num_workers=1)
+    path = loaders["val"].dataset.images[0]
+    with Path(path).open("r+b") as file:
+        file.truncate(9000)
+    with pytest.raises(DataError) as caught:
+        list(loaders["val"])
+    assert caught.value.text().startswith("`image` must be a whole JPEG file, got image file is truncated")
+    assert caught.value.text().endswith("take them out of data.csv")
+    assert "\n" not in caught.value.text()
+
+
+def test_the_real_tiles(shared_data):
+    loaders, _ = data.make_loaders(shared_data / "tissue_tiles", "20x", "published", SCALE)
+    assert {name: len(loader.dataset) for name, loader in loaders.items()} == {"train": 13, "val": 6, "test": 5}
+
+
+def test_a_missing_folder_is_refused(tmp_path):
+    with pytest.raises(DataError, match=r"`data` must be a folder with data.csv and images/, got no such folder in"):
+        load(tmp_path / "none")
+
+
+def test_a_resolution_without_images_is_refused(data_set):
+    with pytest.raises(DataError, match=r"`data.csv` must have images of resolution 40x, got none in"):
+        data.make_loaders(data_set, "40x", "published")
+
+
+def test_another_set_of_classes_is_refused(data_set, tmp_path):
+    shutil.copytree(data_set, tmp_path, dirs_exist_ok=True)
+    (tmp_path / "images" / "notumor").mkdir()
+    with pytest.raises(
+        DataError, match="`images` must have folders of the classes aca, nor, scc and no others, got aca, nor, notumor"
+    ):
+        load(tmp_path)
+
+
+def test_missing_images_are_named_before_anything_is_read(data_set, tmp_path, write_metadata, rows):
+    write_metadata(tmp_path, (*rows, ("nor", "", "20x", "99", 40)))
+    (tmp_path / "images").symlink_to(data_set / "images")
+    with pytest.raises(DataError, match=r"(?s)got 1 other in --data.*nor_20x_99.jpg: No such file or directory"):
+        load(tmp_path)
+    load(tmp_path, splits=["train", "val"])  # that image is in neither
+
+
+def test_an_empty_split_is_refused(data_set, tmp_path):
+    (tmp_path / "split.csv").write_text("patient_id,split\n2,train\n")
+    with pytest.raises(DataError, match=r"`split` must have images for val, got none in --split .*split.csv; leave it out"):
+        data.make_loaders(data_set, "20x", tmp_path / "split.csv")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"splits": ["val", "dev"]}, "`splits` must be some of train, val, test, got 'dev'"),
+        ({"splits": []}, "`splits` must be some of"),
+        ({"epoch_order": "random"}, "`epoch_order` must be one of permutation, legacy, legacy_fit, got 'random'"),
+        ({"epoch_order": "legacy", "num_workers": 2}, "`num_workers` must be 0 for epoch order legacy, got 2"),
+        ({"image_scale": 0.01}, "`image_scale` must give images of 32 to 1200 rows, got 0.01"),
+        ({"image_scale": float("nan")}, "`image_scale` must give"),
+        ({"batch_size": 0}, "`batch_size` must be at least 1, got 0"),
+        ({"images": 0}, "`images` must be at least 1, got 0"),
+    ],
+)
+def test_options_out_of_range_are_refused(data_set, options, message):
+    with pytest.raises(DataError, match=message):
+        data.make_loaders(data_set, "20x", "published", **options)
