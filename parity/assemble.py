@@ -14,6 +14,7 @@ from PIL import Image
 
 from parity.artefact import ArtefactError, hash_file
 from parity.contract import CLASSES, GATES, KINDS
+from parity.declared import read_declared
 from parity.errors import BadInputError
 from parity.gates.blocks.compare import TAP_NAMES
 from parity.gates.decisions import figures
@@ -68,7 +69,7 @@ def assemble_report(
         "gradcam": explanations,
         "throughput": _throughput(results, workspace),
         "assets": assets,
-        "declared": [],
+        "declared": read_declared(PROJECT / "declared.toml"),
         "waivers": [],
         "timings": {phase: round(seconds, 1) for phase, seconds in clock.seconds.items()},
         "disk": {"needed_mb": needed_mb},

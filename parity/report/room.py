@@ -38,7 +38,7 @@ class Room:
             return []
         marks = ["---:" if header.endswith(":") else "---" for header in headers]
         lines = [_row([header.rstrip(":") for header in headers]), _row(marks)]
-        lines += [_row(cells(item)) for item in items[: self.rows - 1]]
+        lines += [_row(cells(item)) for item in items[: self.rows]]
         if len(items) > self.rows:
             left_out = f"{len(items) - self.rows:,} more rows of {len(items):,}"
             lines += ["", f"… {left_out} are left out here; they are in {WHERE}."]

@@ -21,7 +21,7 @@ from parity.processes import INTERPRETER_VARIABLES
 from parity.workspace import PROJECT
 
 SCALE = "0.08"
-CODE = ("legacy_tf", "parity", "torch_port", "gates.toml", "pyproject.toml")
+CODE = ("legacy_tf", "parity", "torch_port", "gates.toml", "declared.toml", "pyproject.toml")
 TIMEOUT_S = 900
 
 

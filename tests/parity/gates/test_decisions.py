@@ -61,7 +61,7 @@ def test_a_flip_within_the_measured_error_is_a_tie(handmade: HandmadeRun):
     rows[0] = [0.4 + 1e-7, 0.4, 0.2 - 1e-7]
     changed = rows.copy()
     changed[0] = [0.4, 0.4 + 2e-7, 0.2 - 2e-7]
-    changed[1] += [1e-6, -1e-6, 0.0]
+    changed[1] += [6e-7, -6e-7, 0.0]
     result = evaluate(handmade, rows, changed)
     assert failed(result) == []
     check = next(check for check in result.checks if check.id == "decisions/float32/evaluation/changed")
