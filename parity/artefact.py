@@ -88,9 +88,7 @@ class RecordingWriter:
         self._partial.mkdir(parents=True)
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         if error is not None:
             shutil.rmtree(self._partial, ignore_errors=True)
             return
@@ -173,10 +171,7 @@ def read_recording(folder: Path) -> Recording:
         manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
         if manifest["schema"] != SCHEMA:
             raise ArtefactError(f"`schema` must be {SCHEMA}, got {manifest['schema']!r} in {folder.name}")
-        arrays = {
-            name: ArrayEntry(**{**entry, "shape": tuple(entry["shape"])})
-            for name, entry in manifest["arrays"].items()
-        }
+        arrays = {name: ArrayEntry(**{**entry, "shape": tuple(entry["shape"])}) for name, entry in manifest["arrays"].items()}
         return Recording(folder=folder, key=manifest["key"], arrays=arrays, values=manifest["values"])
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ArtefactError(f"no whole recording in {folder.parent.name}/{folder.name}: {error}") from error

@@ -114,11 +114,7 @@ def _place_dict(results: Sequence[GateResult]) -> dict[str, Any] | None:
 
 def _gate_dict(result: GateResult, required: Sequence[str], place: GateResult | None) -> dict[str, Any]:
     order = list(GATES)
-    follows = (
-        place is not None
-        and result.verdict is Verdict.FAIL
-        and order.index(result.gate) > order.index(place.gate)
-    )
+    follows = place is not None and result.verdict is Verdict.FAIL and order.index(result.gate) > order.index(place.gate)
     return {
         "gate": result.gate,
         "verdict": result.verdict.value,
@@ -167,8 +163,7 @@ def _per_class(kind: str, split: str, rows: list[Row]) -> list[dict[str, Any]]:
             "class": name,
             "support": sides["reference"][index]["support"],
             **{
-                side: {key: value for key, value in tables[index].items() if key != "support"}
-                for side, tables in sides.items()
+                side: {key: value for key, value in tables[index].items() if key != "support"} for side, tables in sides.items()
             },
         }
         for index, name in enumerate(CLASSES)
@@ -275,9 +270,7 @@ def _throughput(results: Sequence[GateResult], workspace: Workspace) -> list[dic
     ]
 
 
-def _run_dict(
-    workspace: Workspace, gates_file: GatesFile, clock: Clock, facts: DatasetFacts, demo: bool
-) -> dict[str, Any]:
+def _run_dict(workspace: Workspace, gates_file: GatesFile, clock: Clock, facts: DatasetFacts, demo: bool) -> dict[str, Any]:
     spec = workspace.spec
     counts = Counter(case.split for case in workspace.cases("evaluation"))
     return {
@@ -327,7 +320,11 @@ def command_words(spec: Mapping[str, Any], *, demo: bool) -> list[str]:
 
 def _environments(workspace: Workspace) -> dict[str, Any]:
     found: dict[str, Any] = {
-        "core": {"python": platform.python_version(), "lock": hash_file(PROJECT / LOCKS["core"]), "packages": _shown(installed_versions())}
+        "core": {
+            "python": platform.python_version(),
+            "lock": hash_file(PROJECT / LOCKS["core"]),
+            "packages": _shown(installed_versions()),
+        }
     }
     for side in ("legacy", "port"):
         try:

@@ -33,7 +33,9 @@ def run(
     image_scale: Annotated[float | None, typer.Option(help="Network input as a fraction of 1200x1600. Default 0.25.")] = None,
     images: Annotated[int | None, typer.Option(min=1, help="First N images of each split, balanced over classes.")] = None,
     profile: Annotated[str, typer.Option(help="probe (seconds), quick, or full (for the sign-off).")] = "quick",
-    arch: Annotated[str, typer.Option(help="resnet50v2, or torchvision_resnet50 to see what a drop-in would be.")] = ARCHITECTURES[0],
+    arch: Annotated[
+        str, typer.Option(help="resnet50v2, or torchvision_resnet50 to see what a drop-in would be.")
+    ] = ARCHITECTURES[0],
     device: Annotated[str | None, typer.Option(help="cpu or cuda. Default: the GPU if there is one.")] = None,
     witness: Annotated[Path | None, typer.Option(help="predictions.csv of your own production code.")] = None,
     gates: Annotated[str, typer.Option(help="Only these gates, with commas.")] = "",

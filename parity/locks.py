@@ -13,7 +13,9 @@ from typing import Any
 from parity.workspace import PROJECT
 
 STAMP = "# Compiled by `nox -s lock` from group {group!r} of pyproject.toml, digest {digest}\n"
-STAMPED = re.compile(r"\A# Compiled by `nox -s lock` from group '(?P<group>[\w-]+)' of pyproject\.toml, digest (?P<digest>\w+)\n")
+STAMPED = re.compile(
+    r"\A# Compiled by `nox -s lock` from group '(?P<group>[\w-]+)' of pyproject\.toml, digest (?P<digest>\w+)\n"
+)
 
 
 def group_digest(group: str, project: dict[str, Any]) -> str:

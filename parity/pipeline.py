@@ -22,7 +22,7 @@ from parity.predictions import read_predictions
 from parity.processes import Listener, run_side
 from parity.report import render_report, write_report
 from parity.reuse import PACKAGES
-from parity.tolerance import GatesFile, read_gates_file
+from parity.tolerance import read_gates_file
 from parity.verdict import Verdict
 from parity.workspace import PROJECT, Workspace
 
@@ -151,7 +151,11 @@ def _hash_checkpoint(path: Path) -> str:
     )  # fmt: skip
     if not files:
         raise bad_input(
-            "--checkpoint", "be a Keras checkpoint", str(path), "the command line", "check the path, or leave it out for the demo"
+            "--checkpoint",
+            "be a Keras checkpoint",
+            str(path),
+            "the command line",
+            "check the path, or leave it out for the demo",
         )
     return "+".join(hash_file(item)[:16] for item in files)
 

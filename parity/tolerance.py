@@ -62,10 +62,7 @@ def read_gates_file(path: Path) -> GatesFile:
     try:
         content = path.read_bytes()
         values = tomllib.loads(content.decode("utf-8"))
-        limits = {
-            name: Limit(value=float(row["limit"]), reason=str(row["reason"]))
-            for name, row in values["limits"].items()
-        }
+        limits = {name: Limit(value=float(row["limit"]), reason=str(row["reason"])) for name, row in values["limits"].items()}
         required = {name: tuple(row["required"]) for name, row in values["profiles"].items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise bad_input("gates.toml", "hold limits with reasons", str(error), path.name, "restore the file") from error

@@ -157,4 +157,5 @@ def balanced(cases: tuple[Case, ...], count: int) -> tuple[Case, ...]:
 
 
 def to_json(case: Case) -> dict[str, Any]:
+    """Return a case as the manifest of the inputs keeps it."""
     return dict(vars(case))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
@@ -45,13 +45,16 @@ def write_safetensors(model: Classifier, path: str | Path, provenance: Mapping[s
         unfinished.unlink(missing_ok=True)
 
 
-def read_safetensors(path: str | Path, arch: str = "resnet50v2", num_classes: int = 3) -> Classifier:
+def read_safetensors(
+    path: str | Path, arch: str = "resnet50v2", num_classes: int = 3, *, classes: Sequence[str] | None = None
+) -> Classifier:
     """Build a model from a file of `write_safetensors`.
 
     Args:
         path: The file.
         arch: Architecture that the caller expects.
         num_classes: Class count that the caller expects.
+        classes: Class names in the order that the caller expects; None takes any.
 
     Returns:
         The model, float32, in evaluation mode.
@@ -73,6 +76,11 @@ def read_safetensors(path: str | Path, arch: str = "resnet50v2", num_classes: in
         )
     faults = list_class_faults(model, tensors.get("last_dense.bias"), metadata.get("classes", ""))
     refuse_faults(model, faults + _list_faults(model, tensors), place=path, remedy=REMEDY)
+    named = metadata.get("classes")
+    if classes is not None and named not in (None, ",".join(classes)):
+        raise WeightsError.about(
+            "classes", must=f"be {named}, the file's order", got=",".join(classes), place=path, remedy=REMEDY
+        )
     fill_model(model, tensors)
     return model.eval()
 

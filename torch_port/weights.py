@@ -64,8 +64,16 @@ def load_legacy_file(model: Classifier, path: str | Path) -> None:
     fill_model(model, tensors)
 
 
-def load_checkpoint(path: str | Path, arch: str = "resnet50v2", num_classes: int = 3) -> Classifier:
+def load_checkpoint(
+    path: str | Path, arch: str = "resnet50v2", num_classes: int = 3, *, classes: Sequence[str] | None = None
+) -> Classifier:
     """Build a model from a safetensors file of the port, or directly from a legacy checkpoint.
+
+    Args:
+        path: The file.
+        arch: Architecture that the caller expects.
+        num_classes: Class count that the caller expects.
+        classes: Class names in the order that the caller expects; a legacy checkpoint does not know them.
 
     Returns:
         The model, float32, in evaluation mode.
@@ -74,7 +82,7 @@ def load_checkpoint(path: str | Path, arch: str = "resnet50v2", num_classes: int
         WeightsError: As ``read_safetensors`` or ``load_legacy_file``.
     """
     if Path(path).suffix == ".safetensors":
-        return read_safetensors(path, arch, num_classes)
+        return read_safetensors(path, arch, num_classes, classes=classes)
     model = make_model(arch, num_classes)
     load_legacy_file(model, path)
     return model.eval()

@@ -47,7 +47,17 @@ def demo_checkpoint(listen: Listener) -> Path:
     checkpoint = data.with_name(CHECKPOINT)
     if not checkpoint.is_file():
         partial = data.with_name("partial.h5")
-        arguments = ["-m", "parity.demo.checkpoint", "train", "--data", str(data), "--out", str(partial), "--seed", str(SEED)]
+        arguments = [
+            "-m",
+            "parity.demo.checkpoint",
+            "train",
+            "--data",
+            str(data),
+            "--out",
+            str(partial),
+            "--seed",
+            str(SEED),
+        ]
 
         def relay(message: dict[str, object]) -> None:
             listen({**message, "side": "legacy", "step": f"demo: {message.get('step', 'train')}"})

@@ -66,7 +66,9 @@ def _left_out(report: Report, room: Room) -> list[str]:
     rows = summary.find_left_out(summary.make_gate_rows(report))
     headers = ("Gate", "Required", "What it would have answered", "Why")
     return room.table(
-        headers, rows, lambda row: (room.code(row.gate), _yes(row.required), room.text(row.question), room.text(row.why_not))
+        headers,
+        rows,
+        lambda row: (room.code(row.gate), _yes(row.required), room.text(row.question), room.text(row.why_not)),
     )
 
 
@@ -130,7 +132,11 @@ def _per_class(report: Report, room: Room) -> list[str]:
     if not report["per_class"]:
         return []
     headers = ("Input", "Class", "n:", *(f"{title}:" for title in summary.SCORE_TITLES.values()))
-    return ["Legacy → port (difference).", "", *room.table(headers, report["per_class"], lambda row: _score_cells(row, room))]
+    return [
+        "Legacy → port (difference).",
+        "",
+        *room.table(headers, report["per_class"], lambda row: _score_cells(row, room)),
+    ]
 
 
 def _score_cells(row: summary.Check, room: Room) -> list[str]:
@@ -199,7 +205,9 @@ def _declared(report: Report, room: Room) -> list[str]:
     lines = room.table(headers, report["declared"], lambda row: (room.code(row["name"]), *_why_cells(row, room)))
     headers = ("Waived check", "Reason", "Owner", "Expires")
     waived = room.table(
-        headers, report["waivers"], lambda row: (room.code(row["check"]), *_why_cells(row, room), room.text(row["expiry"]))
+        headers,
+        report["waivers"],
+        lambda row: (room.code(row["check"]), *_why_cells(row, room), room.text(row["expiry"])),
     )
     return [*(lines or ["No declared differences.", ""]), *(waived or ["No waivers.", ""])]
 

@@ -74,4 +74,4 @@ def markdown_text(text: str) -> str:
     text = re.sub(r"(?<![0-9A-Za-z])_|_(?![0-9A-Za-z])", "&#95;", text)
     text = re.sub(r"(?i)(://|\bwww\.)", lambda found: found[0].replace(":", "&#58;").replace(".", "&#46;"), text)
     # A mention survives a character reference, a space of no width ends it; the same for issue numbers.
-    return re.sub(r"([@#])(?=\w)(?<!&#)", "\\1", text)
+    return re.sub(r"([@#])(?=\w)(?<!&#)", "\\1\u200b", text)

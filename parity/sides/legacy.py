@@ -14,8 +14,8 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
 import tensorflow as tf
-from legacy_tf import datasets, export, models
 
+from legacy_tf import datasets, export, models
 from parity.contract import CLASSES
 from parity.recorder import exit_on_bad_input, record_gates, track
 from parity.sides.legacy_inputs import record_inputs
@@ -43,9 +43,7 @@ class LegacySide:
     def make_generators(self) -> tuple[dict[str, Any], list[str]]:
         """Return new generators of every split, as the legacy makes them, and the class names."""
         spec = self.spec
-        return datasets.make_generators(
-            spec.data, spec.resolution, spec.split, spec.image_scale, images=spec.images
-        )
+        return datasets.make_generators(spec.data, spec.resolution, spec.split, spec.image_scale, images=spec.images)
 
     @cached_property
     def generators(self) -> dict[str, Any]:
@@ -76,6 +74,7 @@ class LegacySide:
 
 
 def main() -> None:
+    """Record this side of the run whose folder is the only argument."""
     workspace = Workspace(Path(sys.argv[1]))
     built: list[LegacySide] = []
 

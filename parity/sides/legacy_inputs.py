@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from legacy_tf import export
-
 from parity.artefact import RecordingWriter, hash_file
 from parity.contract import PROFILES
 from parity.recorder import track
@@ -43,9 +42,7 @@ def _weights_are_current(workspace: Workspace) -> bool:
     return path.is_file() and hash_file(path) == workspace.inputs.values["weights_sha256"]
 
 
-def _write_batches(
-    out: RecordingWriter, kind: str, sources: list[tuple[str, Any, int]]
-) -> list[dict[str, Any]]:
+def _write_batches(out: RecordingWriter, kind: str, sources: list[tuple[str, Any, int]]) -> list[dict[str, Any]]:
     cases: list[dict[str, Any]] = []
     jobs = [(split, generator, number) for split, generator, count in sources for number in range(count)]
     for batch, (split, generator, number) in enumerate(track(jobs, "legacy", f"inputs: {kind}")):

@@ -13,13 +13,13 @@ os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
 
 import numpy as np
 import torch
-from torch_port import data, model, weights
-from torch_port.errors import InputError
 
 from parity.artefact import permute_axes
 from parity.contract import CLASSES
 from parity.recorder import exit_on_bad_input, record_gates, track
 from parity.workspace import Workspace
+from torch_port import data, model, weights
+from torch_port.errors import InputError
 
 
 class PortSide:
@@ -44,9 +44,7 @@ class PortSide:
     def make_loaders(self, **options: Any) -> tuple[dict[str, Any], list[str]]:
         """Return new loaders of every split, as the port makes them, and the class names."""
         spec = self.spec
-        return data.make_loaders(
-            spec.data, spec.resolution, spec.split, spec.image_scale, images=spec.images, **options
-        )
+        return data.make_loaders(spec.data, spec.resolution, spec.split, spec.image_scale, images=spec.images, **options)
 
     @cache  # noqa: B019 - one side lives as long as its process
     def model(self, dtype: str) -> Any:
@@ -84,6 +82,7 @@ def convert_weights(workspace: Workspace) -> None:
 
 
 def main() -> None:
+    """Record this side of the run whose folder is the only argument."""
     workspace = Workspace(Path(sys.argv[1]))
     built: list[PortSide] = []
 

@@ -72,7 +72,9 @@ def run_parity(folder: Path, words: Sequence[object], *, project: Path = PROJECT
 def interrupt_when(folder: Path, words: Sequence[object], appeared: Path) -> None:
     """Start a run and kill it, with everything it started, as soon as a recording has appeared."""
     command = [sys.executable, "-m", "parity", "run", "--out", str(folder), *map(str, words)]
-    process = subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+    process = subprocess.Popen(
+        command, cwd=PROJECT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+    )
     deadline = time.monotonic() + TIMEOUT_S
     while not appeared.exists() and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.05)
@@ -92,7 +94,8 @@ def cohort(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def checkpoint(cohort: Path) -> Path:
     path = cohort.parent / "fitted.h5"
     run_python(
-        "legacy", "-m", "parity.demo.checkpoint", "fit-head", "--data", cohort, "--out", path, "--seed", 17, "--image-scale", SCALE
+        "legacy", "-m", "parity.demo.checkpoint", "fit-head",
+        "--data", cohort, "--out", path, "--seed", 17, "--image-scale", SCALE,
     )  # fmt: skip
     return path
 

@@ -127,4 +127,3 @@ def test_a_recording_cut_short_fails(baseline: Finished, words, tmp_path: Path):
     assert finished.code == 1
     assert finished.report["place"]["gate"] == "blocks"
     assert "cannot be read" in finished.report["place"]["words"]
-

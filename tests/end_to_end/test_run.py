@@ -18,7 +18,19 @@ from parity.workspace import PROJECT
 
 from .conftest import Finished, copy_run, run_parity
 
-REQUIRED = ("freeze", "config", "numerics", "decode", "preprocess", "loader", "weights", "blocks", "inference", "decisions", "gradcam")
+REQUIRED = (
+    "freeze",
+    "config",
+    "numerics",
+    "decode",
+    "preprocess",
+    "loader",
+    "weights",
+    "blocks",
+    "inference",
+    "decisions",
+    "gradcam",
+)
 
 
 def test_the_correct_port_passes_after_an_interruption(baseline: Finished):
@@ -33,7 +45,11 @@ def test_the_correct_port_passes_after_an_interruption(baseline: Finished):
 
 def test_float64_proves_the_same_function(baseline: Finished):
     for gate in ("blocks", "inference", "gradcam"):
-        errors = [check["observed"] for check in baseline.gate(gate)["checks"] if f"{gate}/float64/" in check["id"] and "_rel" in check["id"]]
+        errors = [
+            check["observed"]
+            for check in baseline.gate(gate)["checks"]
+            if f"{gate}/float64/" in check["id"] and "_rel" in check["id"]
+        ]
         assert len(errors) >= 4
         assert max(errors) < 1e-10
 
@@ -105,7 +121,9 @@ def nox(words: list[object], folder: Path) -> int:
         pytest.skip("not started by nox")
     command = [python, "-m", "nox", "-s", "parity", "--", "--out", folder, *words]
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("PARITY_", "NOX", "VIRTUAL_ENV"))}
-    return subprocess.run([*map(str, command)], cwd=PROJECT, capture_output=True, check=False, timeout=900, env=environment).returncode
+    return subprocess.run(
+        [*map(str, command)], cwd=PROJECT, capture_output=True, check=False, timeout=900, env=environment
+    ).returncode
 
 
 def test_exit_code_0_through_nox(baseline: Finished, words):
@@ -149,7 +167,8 @@ def test_a_folder_in_use_is_refused(baseline: Finished, words):
         "with Workspace(Path(sys.argv[1])).lock():\n    print('held', flush=True); sys.stdin.read()\n"
     )
     with subprocess.Popen(
-        [sys.executable, "-c", holder, str(baseline.folder)], cwd=PROJECT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", holder, str(baseline.folder)],
+        cwd=PROJECT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
     ) as process:  # fmt: skip
         assert process.stdout is not None
         assert process.stdout.readline() == "held\n"

@@ -58,7 +58,11 @@ def test_taking_goes_round_the_classes_in_split_order(count, taken):
 
 def test_images_subsets_every_split(dataset):
     made, _ = make(dataset, images=2)
-    assert [(name, part.labels) for name, part in made.items()] == [("train", [0, 1]), ("val", [0, 1]), ("test", [0, 1])]
+    assert [(name, part.labels) for name, part in made.items()] == [
+        ("train", [0, 1]),
+        ("val", [0, 1]),
+        ("test", [0, 1]),
+    ]
 
 
 def test_evaluation_of_a_training_set_is_neither_augmented_nor_shuffled(dataset):

@@ -77,9 +77,12 @@ def test_round_trip(saved, other, weights, name):
 def test_export_names_float32_arrays_that_load_again(npz, other, weights):
     with np.load(npz, allow_pickle=False) as arrays:
         assert set(arrays.files) == set(weights)
-        assert {"conv1_conv/kernel", "conv4_block2_1_bn/moving_variance", "prev_dense/kernel", "last_dense/bias"} <= set(
-            weights
-        )
+        assert {
+            "conv1_conv/kernel",
+            "conv4_block2_1_bn/moving_variance",
+            "prev_dense/kernel",
+            "last_dense/bias",
+        } <= set(weights)
         for name in arrays.files:
             assert arrays[name].dtype == np.float32
             np.testing.assert_array_equal(arrays[name], weights[name])
@@ -129,9 +132,18 @@ def write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> Path:
             lambda w: w | {"last_dense/kernel": np.zeros((256, 4), np.float32), "last_dense/bias": np.zeros(4, np.float32)},
             r"with 3 classes, got 2 of another shape: last_dense/kernel with \(256, 4\) instead of \(256, 3\), last_dense/bias",
         ),
-        (lambda w: w | {"conv1_conv/bias": np.full(64, np.nan, np.float32)}, "got 1 with NaN or infinity: conv1_conv/bias$"),
-        (lambda w: w | {"conv1_conv/bias": np.full(64, np.inf, np.float32)}, "got 1 with NaN or infinity: conv1_conv/bias$"),
-        (lambda w: w | {"conv1_conv/bias": np.zeros(64, np.int32)}, "got 1 of a type that is no float: conv1_conv/bias$"),
+        (
+            lambda w: w | {"conv1_conv/bias": np.full(64, np.nan, np.float32)},
+            "got 1 with NaN or infinity: conv1_conv/bias$",
+        ),
+        (
+            lambda w: w | {"conv1_conv/bias": np.full(64, np.inf, np.float32)},
+            "got 1 with NaN or infinity: conv1_conv/bias$",
+        ),
+        (
+            lambda w: w | {"conv1_conv/bias": np.zeros(64, np.int32)},
+            "got 1 of a type that is no float: conv1_conv/bias$",
+        ),
         (lambda w: {}, "got 274 missing: conv1_conv/kernel, .* and 270 more$"),
         (
             lambda w: {n: a for n, a in w.items() if n != "post_bn/gamma"} | {"conv1_conv/bias": np.full(64, np.nan)},

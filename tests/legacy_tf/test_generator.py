@@ -165,7 +165,11 @@ def test_transforms_in_order_with_their_parameters():
 
 def test_debug_prints_counts_per_set_and_class(dataset, capsys):
     generator.get_patient_generators(
-        "20x", root_directory=str(dataset / "images"), dataset_csv=str(dataset / "data.csv"), reproducible=True, debug=True
+        "20x",
+        root_directory=str(dataset / "images"),
+        dataset_csv=str(dataset / "data.csv"),
+        reproducible=True,
+        debug=True,
     )
     out = capsys.readouterr().out
     assert "validation: 3 images of 3 patients\n  aca: 1 images of 1 patients\n" in out

@@ -26,7 +26,19 @@ SCALE = "0.04"  # 48x64
 def trained(dataset, tmp_path_factory) -> Path:
     """Two epochs of training from random weights."""
     out = tmp_path_factory.mktemp("trained")
-    arguments = ["train", "--data", str(dataset), "--image-scale", SCALE, "--weights", "none", "--epochs", "2", "--seed", "1"]
+    arguments = [
+        "train",
+        "--data",
+        str(dataset),
+        "--image-scale",
+        SCALE,
+        "--weights",
+        "none",
+        "--epochs",
+        "2",
+        "--seed",
+        "1",
+    ]
     assert main([*arguments, "--out", str(out)]) == 0
     return out
 
@@ -56,7 +68,17 @@ def test_train_writes_weights_curves_history_and_figures(trained):
 @pytest.fixture(scope="module")
 def evaluated(dataset, trained, tmp_path_factory) -> Path:
     out = tmp_path_factory.mktemp("evaluated")
-    arguments = ["evaluate", "--data", str(dataset), "--checkpoint", str(trained), "--image-scale", SCALE, "--out", str(out)]
+    arguments = [
+        "evaluate",
+        "--data",
+        str(dataset),
+        "--checkpoint",
+        str(trained),
+        "--image-scale",
+        SCALE,
+        "--out",
+        str(out),
+    ]
     assert main([*arguments, "--splits", "test,val", "--images", "2"]) == 0
     return out
 
@@ -87,7 +109,15 @@ def test_evaluate_writes_figures_and_null_for_an_undefined_auc(evaluated):
 
 
 def test_gradcam_writes_overlays_and_maps(dataset, trained, tmp_path, capsys):
-    arguments = ["gradcam", "--data", str(dataset), "--checkpoint", str(trained / "best_weights"), "--image-scale", SCALE]
+    arguments = [
+        "gradcam",
+        "--data",
+        str(dataset),
+        "--checkpoint",
+        str(trained / "best_weights"),
+        "--image-scale",
+        SCALE,
+    ]
     assert main([*arguments, "--samples", "3", "--splits", "val", "--seed", "3", "--out", str(tmp_path / "out")]) == 0
     stems = {Path(image_name(row)).stem for row in ROWS[3:6]}
     assert {path.name for path in (tmp_path / "out").iterdir()} == {stem + end for stem in stems for end in (".png", ".npz")}
@@ -234,7 +264,13 @@ def test_out_that_is_a_file(capsys, dataset, loaded, tmp_path):
 
 @pytest.mark.parametrize(
     ("option", "value"),
-    [("--images", "0"), ("--batch-size", "-1"), ("--splits", "val,dev"), ("--splits", "val,val"), ("--resolution", "10x")],
+    [
+        ("--images", "0"),
+        ("--batch-size", "-1"),
+        ("--splits", "val,dev"),
+        ("--splits", "val,val"),
+        ("--resolution", "10x"),
+    ],
 )
 def test_options_out_of_range(capsys, tmp_path, option, value):
     error = refuse(capsys, "evaluate", "--data", "x", "--checkpoint", "x", "--out", str(tmp_path), option, value)
@@ -253,7 +289,18 @@ def test_interruption(monkeypatch, capsys, tmp_path):
 def test_a_process_of_its_own_says_nothing_but_the_message(tmp_path):
     environment = {name: value for name, value in os.environ.items() if name not in ("TF_CPP_MIN_LOG_LEVEL", "MPLBACKEND")}
     ended = subprocess.run(
-        [sys.executable, "-m", "legacy_tf", "evaluate", "--data", "nowhere", "--checkpoint", "x", "--out", str(tmp_path)],
+        [
+            sys.executable,
+            "-m",
+            "legacy_tf",
+            "evaluate",
+            "--data",
+            "nowhere",
+            "--checkpoint",
+            "x",
+            "--out",
+            str(tmp_path),
+        ],
         cwd=Path(generator.__file__).parents[1],
         env=environment,
         capture_output=True,

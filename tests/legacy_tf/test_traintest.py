@@ -35,7 +35,18 @@ def compiled(labels, probabilities) -> dict[str, float]:
 
 
 def test_metric_names(compiled):
-    names = ["accuracy", "top-2-accuracy", "F1-macro", "AUC", "precision", "recall", "P@R_99", "P@R_95", "P@R_90", "MCC"]
+    names = [
+        "accuracy",
+        "top-2-accuracy",
+        "F1-macro",
+        "AUC",
+        "precision",
+        "recall",
+        "P@R_99",
+        "P@R_95",
+        "P@R_90",
+        "MCC",
+    ]
     assert list(compiled) == ["loss", *(f"metrics/{name}" for name in names)]
 
 
@@ -105,7 +116,12 @@ def test_log_folder():
 
 
 def test_curves_mark_the_epoch_with_the_lowest_validation_loss():
-    logs = {"loss": [3, 2, 1], "val_loss": [3, 1, 2], "metrics/AUC": [0.1, 0.2, 0.3], "val_metrics/AUC": [0.1, 0.3, 0.2]}
+    logs = {
+        "loss": [3, 2, 1],
+        "val_loss": [3, 1, 2],
+        "metrics/AUC": [0.1, 0.2, 0.3],
+        "val_metrics/AUC": [0.1, 0.3, 0.2],
+    }
     figure = traintest.plot_metrics(SimpleNamespace(history=logs))
     assert [axis.get_title() for axis in figure.axes] == ["Loss", "AUC"]
     for axis in figure.axes:

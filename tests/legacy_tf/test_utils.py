@@ -22,7 +22,10 @@ def test_paths_keep_every_kind_of_name(dataset):
 
 def test_default_paths_are_those_of_the_publication(dataset):
     df = utils.get_dataframe(dataset / "data.csv")
-    assert df["image_path"].iloc[:2].tolist() == ["data/images/aca_bd/aca_bd_20x_007.jpg", "data/images/nor/nor_20x_a b.jpg"]
+    assert df["image_path"].iloc[:2].tolist() == [
+        "data/images/aca_bd/aca_bd_20x_007.jpg",
+        "data/images/nor/nor_20x_a b.jpg",
+    ]
 
 
 def test_resolution_filters(real_metadata):

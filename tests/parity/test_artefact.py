@@ -28,9 +28,14 @@ def test_a_failed_block_leaves_the_older_recording(tmp_path: Path):
     folder = tmp_path / "gate"
     with RecordingWriter(folder, key="old") as out:
         out.write_value("v", 1)
-    with pytest.raises(KeyboardInterrupt), RecordingWriter(folder, key="new") as out:
-        out.write_value("v", 2)
-        raise KeyboardInterrupt
+
+    def interrupted() -> None:
+        with RecordingWriter(folder, key="new") as out:
+            out.write_value("v", 2)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
     assert read_recording(folder).key == "old"
     assert list(tmp_path.iterdir()) == [folder]
 
@@ -49,7 +54,7 @@ def test_a_damaged_array_is_refused(write_recording, damage: str):
         path.unlink()
     else:
         np.save(path, np.arange(100))
-    with pytest.raises(ArtefactError, match="^a (cannot be read|in blocks is not what its manifest says)"):
+    with pytest.raises(ArtefactError, match=r"^a (cannot be read|in blocks is not what its manifest says)"):
         recording.read_array("a")
 
 
@@ -61,7 +66,7 @@ def test_pickled_content_is_refused(write_recording):
 
 
 def test_a_missing_array_is_named(write_recording):
-    with pytest.raises(ArtefactError, match="^b is missing from blocks$"):
+    with pytest.raises(ArtefactError, match=r"^b is missing from blocks$"):
         write_recording("legacy", {"a": (np.zeros(1), "C")}).read_array("b")
 
 
@@ -70,7 +75,7 @@ def test_a_broken_manifest_is_refused(tmp_path: Path, content: str):
     folder = tmp_path / "legacy" / "blocks"
     folder.mkdir(parents=True)
     (folder / "manifest.json").write_text(content)
-    with pytest.raises(ArtefactError, match="legacy/blocks|schema"):
+    with pytest.raises(ArtefactError, match=r"legacy/blocks|schema"):
         read_recording(folder)
 
 

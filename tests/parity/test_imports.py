@@ -14,10 +14,31 @@ from parity.workspace import PROJECT
 TENSORFLOW = {"tensorflow", "keras", "tensorflow_addons", "legacy_tf"}
 TORCH = {"torch", "torchvision", "lightning", "torchmetrics", "captum", "torch_port"}
 # Which files may import a framework; every other file of the project may not.
-LEGACY_FILES = ("parity/sides/legacy*.py", "parity/gates/*/legacy.py", "parity/demo/checkpoint.py", "parity/demo/training.py", "parity/demo/settling.py", "legacy_tf/**/*.py")
+LEGACY_FILES = (
+    "parity/sides/legacy*.py",
+    "parity/gates/*/legacy.py",
+    "parity/demo/checkpoint.py",
+    "parity/demo/training.py",
+    "parity/demo/settling.py",
+    "legacy_tf/**/*.py",
+)
 PORT_FILES = ("parity/sides/port*.py", "parity/gates/*/port.py", "torch_port/**/*.py")
 # A recorder may ask what a layer is, but may not make one, nor a loss, an optimizer, a metric or a training loop of its own.
-FORBIDDEN_CALLS = ("tf.keras.layers.", "tf.keras.losses.", "tf.keras.optimizers.", "tf.keras.metrics.", "tf.nn.", "tf.GradientTape", "nn.", "torch.nn.", "torch.optim.", "torch.autograd.", "torchmetrics.", "captum.", "F.")
+FORBIDDEN_CALLS = (
+    "tf.keras.layers.",
+    "tf.keras.losses.",
+    "tf.keras.optimizers.",
+    "tf.keras.metrics.",
+    "tf.nn.",
+    "tf.GradientTape",
+    "nn.",
+    "torch.nn.",
+    "torch.optim.",
+    "torch.autograd.",
+    "torchmetrics.",
+    "captum.",
+    "F.",
+)
 FORBIDDEN_METHODS = {"backward", "fit", "train_on_batch", "apply_gradients", "zero_grad"}
 
 
@@ -51,7 +72,9 @@ def test_the_walk_sees_imports_inside_functions(tmp_path: Path):
 @pytest.mark.parametrize("path", sorted(core_files()), ids=lambda path: str(path.relative_to(PROJECT)))
 def test_the_core_imports_no_framework(path: Path):
     assert not roots(path) & (TENSORFLOW | TORCH)
-    framework_modules = {".".join(file.relative_to(PROJECT).with_suffix("").parts) for file in files(*LEGACY_FILES, *PORT_FILES)}
+    framework_modules = {
+        ".".join(file.relative_to(PROJECT).with_suffix("").parts) for file in files(*LEGACY_FILES, *PORT_FILES)
+    }
     assert not set(imported(path)) & framework_modules
 
 

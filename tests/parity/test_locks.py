@@ -46,7 +46,9 @@ def test_every_pin_has_a_hash_and_no_registry_is_named(path: Path):
     assert "://" not in content
 
 
-@pytest.mark.parametrize("name", ["requirements-tf.txt", "requirements-tf-cuda.txt", "requirements-torch.txt", "requirements-torch-test.txt"])
+@pytest.mark.parametrize(
+    "name", ["requirements-tf.txt", "requirements-tf-cuda.txt", "requirements-torch.txt", "requirements-torch-test.txt"]
+)
 def test_each_side_has_one_opencv_and_it_is_headless(name: str):
     opencv = [package for package in pins(PROJECT / name) if package.startswith("opencv")]
     assert opencv == ["opencv-python-headless"]

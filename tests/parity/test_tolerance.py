@@ -41,7 +41,13 @@ def test_the_float64_reference_judges_float32():
 
 @pytest.mark.parametrize(
     ("values", "verdict"),
-    [([], Verdict.NOT_RUN), ([1e-4], Verdict.PASS), ([1e-4, 2e-3], Verdict.FAIL), ([float("nan"), 0.0], Verdict.FAIL), ([0.0, float("nan")], Verdict.FAIL)],
+    [
+        ([], Verdict.NOT_RUN),
+        ([1e-4], Verdict.PASS),
+        ([1e-4, 2e-3], Verdict.FAIL),
+        ([float("nan"), 0.0], Verdict.FAIL),
+        ([0.0, float("nan")], Verdict.FAIL),
+    ],
 )
 def test_the_worst_value_decides_and_nan_never_passes(values: list[float], verdict: Verdict):
     found = Worst()

@@ -91,7 +91,10 @@ def test_only_training_is_augmented(data_set):
 
 def test_the_first_images_of_each_split_balanced_over_classes(data_set):
     loaders, _ = load(data_set, images=4, splits=["train", "test"])
-    assert {name: loader.dataset.labels for name, loader in loaders.items()} == {"train": [0, 0, 1, 2], "test": [0, 1, 2]}
+    assert {name: loader.dataset.labels for name, loader in loaders.items()} == {
+        "train": [0, 0, 1, 2],
+        "test": [0, 1, 2],
+    }
 
 
 def test_a_patient_in_two_splits_is_in_both(data_set, tmp_path):

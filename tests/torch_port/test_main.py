@@ -32,7 +32,16 @@ def test_convert_then_evaluate(legacy_arrays, data_set, tmp_path, capsys):
 
 
 def test_gradcam(checkpoint, data_set, tmp_path, capsys):
-    options = ["--data", str(data_set), "--checkpoint", str(checkpoint), "--samples", "2", "--layer", "conv5_block3_3_conv"]
+    options = [
+        "--data",
+        str(data_set),
+        "--checkpoint",
+        str(checkpoint),
+        "--samples",
+        "2",
+        "--layer",
+        "conv5_block3_3_conv",
+    ]
     assert main(["gradcam", *options, *SMALL, "--out", str(tmp_path)]) == 0
     assert len(list(tmp_path.glob("*.png"))) == 2
     assert (tmp_path / "raw_maps.npz").is_file()
@@ -67,7 +76,14 @@ def test_bad_input_ends_with_2_and_one_message(options, message, data_set, check
 
 def test_a_checkpoint_of_another_class_count_is_refused(legacy_arrays, tmp_path, capsys):
     np.savez(tmp_path / "w.npz", **legacy_arrays)
-    arguments = ["convert", str(tmp_path / "w.npz"), "--out", str(tmp_path / "x.safetensors"), "--classes", "benign,malignant"]
+    arguments = [
+        "convert",
+        str(tmp_path / "w.npz"),
+        "--out",
+        str(tmp_path / "x.safetensors"),
+        "--classes",
+        "benign,malignant",
+    ]
     assert main(arguments) == 2
     assert "the last layer has 3 classes, 2 were asked for" in capsys.readouterr().err
     assert not (tmp_path / "x.safetensors").exists()

@@ -10,7 +10,10 @@ from torch_port.metadata import get_classes_labels, get_dataframe, read_split_fi
 
 def test_paths_and_resolution(data_set, rows):
     df = get_dataframe(data_set / "data.csv", "20x")
-    assert df["image_path"].iloc[[0, 2]].tolist() == ["data/images/aca_bd/aca_bd_20x_1.jpg", "data/images/nor/nor_20x_3.jpg"]
+    assert df["image_path"].iloc[[0, 2]].tolist() == [
+        "data/images/aca_bd/aca_bd_20x_1.jpg",
+        "data/images/nor/nor_20x_3.jpg",
+    ]
     df = get_dataframe(data_set / "data.csv", root_directory=data_set / "images")
     assert len(df) == len(rows)
     assert all(Path(path).is_file() for path in df["image_path"])
@@ -34,7 +37,11 @@ def test_classes_are_sorted_prefixes_of_folders(tmp_path):
     for name in ("scc_bd", "nor", "aca_md", "aca_bd", ".cache"):
         (tmp_path / name).mkdir()
     (tmp_path / "notes_1.txt").touch()
-    paths = [str(tmp_path / "nor" / "nor_20x_1.jpg"), str(tmp_path / "scc_bd" / "x.jpg"), str(tmp_path / "aca_md" / "x.jpg")]
+    paths = [
+        str(tmp_path / "nor" / "nor_20x_1.jpg"),
+        str(tmp_path / "scc_bd" / "x.jpg"),
+        str(tmp_path / "aca_md" / "x.jpg"),
+    ]
     assert get_classes_labels(tmp_path, paths) == (["aca", "nor", "scc"], [1, 2, 0])
 
 

@@ -22,9 +22,13 @@ CASES = {
     "random": make_random(90, 1),
     "absent class": make_random(50, 2, classes=2),
     "peaked": (np.eye(3, dtype=np.float32)[[0, 1, 2, 2, 1, 0, 0]], np.array([0, 1, 2, 1, 1, 2, 0])),
-    "tied": (np.array([[0.4, 0.4, 0.2], [0.2, 0.4, 0.4], [1 / 3] * 3, [0.5, 0.5, 0]], np.float32), np.array([1, 0, 2, 1])),
+    "tied": (
+        np.array([[0.4, 0.4, 0.2], [0.2, 0.4, 0.4], [1 / 3] * 3, [0.5, 0.5, 0]], np.float32),
+        np.array([1, 0, 2, 1]),
+    ),
     "constant": (np.tile(np.array([[0.2, 0.5, 0.3]], np.float32), (6, 1)), np.array([0, 1, 2, 1, 1, 0])),
 }
+ROUNDING = 1e-15
 cases = pytest.mark.parametrize("case", CASES)
 
 
@@ -41,11 +45,13 @@ def test_figures_of_the_confusion_matrix_are_scikit_learns(case):
     options = {"average": "macro", "zero_division": 0}
     assert functions.accuracy_of_confusion(counts).item() == sklearn.accuracy_score(labels, predicted)
     assert functions.macro_precision(counts).item() == pytest.approx(
-        sklearn.precision_score(labels, predicted, **options), abs=1e-15
+        sklearn.precision_score(labels, predicted, **options), abs=ROUNDING
     )
-    assert functions.macro_recall(counts).item() == pytest.approx(sklearn.recall_score(labels, predicted, **options), abs=1e-15)
+    assert functions.macro_recall(counts).item() == pytest.approx(
+        sklearn.recall_score(labels, predicted, **options), abs=ROUNDING
+    )
     assert functions.matthews_correlation(counts).item() == pytest.approx(
-        sklearn.matthews_corrcoef(labels, predicted), abs=1e-15
+        sklearn.matthews_corrcoef(labels, predicted), abs=ROUNDING
     )
     expected = sklearn.confusion_matrix(labels, predicted, labels=[0, 1, 2], normalize="true")
     assert np.allclose(functions.normalise_rows(counts), expected, rtol=1e-15)
@@ -54,15 +60,12 @@ def test_figures_of_the_confusion_matrix_are_scikit_learns(case):
 @pytest.mark.parametrize("case", ["random", "peaked", "constant", "tied"])
 def test_exact_areas_are_scikit_learns(case):
     probabilities, labels, scores, one_hot = load(case)
-    if len(set(labels)) == 3:
-        expected = sklearn.roc_auc_score(one_hot.numpy(), probabilities, average="macro", multi_class="ovo")
-        assert functions.one_vs_rest_area(scores, one_hot).item() == pytest.approx(expected, abs=1e-15)
-        probabilities64 = probabilities.astype(np.float64)
-        probabilities64 /= probabilities64.sum(1, keepdims=True)
-        expected = sklearn.roc_auc_score(labels, probabilities64, average="macro", multi_class="ovo")
-        assert functions.one_vs_one_area(torch.from_numpy(probabilities64), one_hot).item() == pytest.approx(
-            expected, abs=1e-15
-        )
+    expected = sklearn.roc_auc_score(one_hot.numpy(), probabilities, average="macro", multi_class="ovo")
+    assert functions.one_vs_rest_area(scores, one_hot).item() == pytest.approx(expected, abs=ROUNDING)
+    probabilities64 = probabilities.astype(np.float64)
+    probabilities64 /= probabilities64.sum(1, keepdims=True)
+    expected = sklearn.roc_auc_score(labels, probabilities64, average="macro", multi_class="ovo")
+    assert functions.one_vs_one_area(torch.from_numpy(probabilities64), one_hot).item() == pytest.approx(expected, abs=ROUNDING)
 
 
 def test_areas_without_a_class_are_undefined():

@@ -27,7 +27,18 @@ def test_values_do_not_depend_on_the_batches(make, predictions):
 
 
 def test_names_are_the_legacys():
-    names = {"accuracy", "top-2-accuracy", "F1-macro", "AUC", "precision", "recall", "P@R_99", "P@R_95", "P@R_90", "MCC"}
+    names = {
+        "accuracy",
+        "top-2-accuracy",
+        "F1-macro",
+        "AUC",
+        "precision",
+        "recall",
+        "P@R_99",
+        "P@R_95",
+        "P@R_90",
+        "MCC",
+    }
     assert set(make_compiled_metrics(3).keys()) == {f"metrics/{name}" for name in names}
     assert set(make_test_metrics(3).keys()) == {"roc_auc", "accuracy", "precision", "recall", "confusion_matrix"}
 

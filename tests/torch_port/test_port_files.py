@@ -35,6 +35,12 @@ def test_another_class_count_is_named_with_its_classes(checkpoint):
         read_safetensors(checkpoint, "resnet50v2", 4)
 
 
+def test_another_order_of_classes_is_named(checkpoint):
+    assert read_safetensors(checkpoint, classes=["aca", "nor", "scc"])
+    with pytest.raises(WeightsError, match="`classes` must be aca,nor,scc, the file's order, got nor,aca,scc in"):
+        read_safetensors(checkpoint, classes=["nor", "aca", "scc"])
+
+
 def test_another_architecture_is_named(checkpoint):
     with pytest.raises(WeightsError, match="`arch` must be resnet50v2, which the file is for, got 'torchvision_resnet50'"):
         read_safetensors(checkpoint, "torchvision_resnet50", 3)

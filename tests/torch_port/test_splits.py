@@ -43,7 +43,8 @@ def test_the_first_part_of_the_second_random_split_is_the_test_set(real):
 
 def test_patients_outside_the_published_list_are_named():
     with pytest.raises(
-        DataError, match=r"`patient_id` must be in the published 20x split, got patient 19, P7 in data.csv; use --split random"
+        DataError,
+        match=r"`patient_id` must be in the published 20x split, got patient 19, P7 in data.csv; use --split random",
     ):
         get_reproducible_ids(make_frame([0, 0, 0], [2, "P7", 19]), "20x")
 
@@ -70,7 +71,11 @@ def test_too_few_patients_are_refused():
 def test_a_split_of_ones_own_leaves_out_who_is_not_named(tmp_path):
     (tmp_path / "split.csv").write_text("patient_id,split\n1,train\n3,test\n1,test\n")
     frames = make_split(make_frame([0, 1, 2, 0], [1, 2, 3, 1]), "20x", tmp_path / "split.csv")
-    assert {name: frame.index.tolist() for name, frame in frames.items()} == {"train": [0, 3], "val": [], "test": [0, 2, 3]}
+    assert {name: frame.index.tolist() for name, frame in frames.items()} == {
+        "train": [0, 3],
+        "val": [],
+        "test": [0, 2, 3],
+    }
 
 
 @pytest.mark.parametrize(

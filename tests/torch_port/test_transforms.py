@@ -23,7 +23,11 @@ def test_training_transforms_in_order_with_their_probabilities_and_limits():
         ("RandomSizedCrop", 0.4, {"min_max_height": (1000, 1200), "height": 1200, "width": 1600, "w2h_ratio": 1.0}),
         ("RandomGamma", 0.5, {"gamma_limit": (80, 120)}),
         ("RandomBrightnessContrast", 0.2, {"brightness_limit": (-0.2, 0.2), "contrast_limit": (-0.2, 0.2)}),
-        ("HueSaturationValue", 0.2, {"hue_shift_limit": (-5, 5), "sat_shift_limit": (-20, 20), "val_shift_limit": (-10, 10)}),
+        (
+            "HueSaturationValue",
+            0.2,
+            {"hue_shift_limit": (-5, 5), "sat_shift_limit": (-20, 20), "val_shift_limit": (-10, 10)},
+        ),
         ("Resize", 1, {"height": 300, "width": 400, "interpolation": 1}),
         ("ToFloat", 1.0, {"max_value": 255}),
     )

@@ -6,8 +6,8 @@ import inspect
 from typing import Any
 
 import tensorflow as tf
-from legacy_tf import gradcam, generator
 
+from legacy_tf import generator, gradcam
 from parity.architecture import MODULES
 from parity.artefact import RecordingWriter
 from parity.sides.legacy import LegacySide
@@ -54,8 +54,7 @@ def _padding(model: Any, layer: Any) -> list[int]:
 def _data_parameters(side: LegacySide) -> dict[str, Any]:
     defaults = inspect.signature(generator.get_patient_generators).parameters
     found = {
-        f"data/{split}/transforms": made.augment.to_dict()["transform"]["transforms"]
-        for split, made in side.generators.items()
+        f"data/{split}/transforms": made.augment.to_dict()["transform"]["transforms"] for split, made in side.generators.items()
     }
     names = ("batch_size", "train_split", "val_split", "random_state", "image_scale")
     found |= {f"data/defaults/{name}": defaults[name].default for name in names}

@@ -6,11 +6,11 @@ import inspect
 from typing import Any
 
 from torch import nn
-from torch_port import data, gradcam, splits
 
 from parity.architecture import MODULES
 from parity.artefact import RecordingWriter
 from parity.sides.port import PortSide
+from torch_port import data, gradcam, splits
 
 
 def record(side: PortSide, out: RecordingWriter) -> None:

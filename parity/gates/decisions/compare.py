@@ -115,13 +115,10 @@ def _per_class_checks(kind: str, split: str, rows: list[Row]) -> Iterator[Check]
     yield counted.to_check(f"decisions/float32/{kind}/{split}/per_class", same, unit="absolute")
     labels, reference = figures.columns(rows, "reference")
     swappable = max(
-        figures.swappable_share(labels == index, reference[:, index], min(error, LEAST_SPREAD))
-        for index in figures.INDICES
+        figures.swappable_share(labels == index, reference[:, index], min(error, LEAST_SPREAD)) for index in figures.INDICES
     )
     limit = Limit(value=swappable + 1e-12, reason="share of pairs whose order the measured difference can swap")
-    yield _figure_difference(rows, ("roc_auc",)).to_check(
-        f"decisions/float32/{kind}/{split}/roc_auc", limit, unit="absolute"
-    )
+    yield _figure_difference(rows, ("roc_auc",)).to_check(f"decisions/float32/{kind}/{split}/roc_auc", limit, unit="absolute")
 
 
 def _figure_difference(rows: list[Row], names: tuple[str, ...]) -> Worst:

@@ -24,9 +24,7 @@ def per_class(labels: np.ndarray, probabilities: np.ndarray) -> list[dict[str, f
         One table for each class; ROC-AUC is None where the class or its complement is absent.
     """
     predicted = probabilities.argmax(axis=1)
-    precision, recall, f1, support = precision_recall_fscore_support(
-        labels, predicted, labels=INDICES, zero_division=0.0
-    )
+    precision, recall, f1, support = precision_recall_fscore_support(labels, predicted, labels=INDICES, zero_division=0.0)
     return [
         {
             "support": int(support[index]),

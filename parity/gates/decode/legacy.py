@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from legacy_tf.generator import CustomDataGenerator
 
+from legacy_tf.generator import CustomDataGenerator
 from parity.artefact import RecordingWriter, hash_array
 from parity.contract import CLASSES
 from parity.sides.legacy import LegacySide

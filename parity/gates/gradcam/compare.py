@@ -77,8 +77,7 @@ def _dead_checks(
         reason="a map with nothing positive on one side only",
     )
     by_class = {
-        name: [bool(gone) for case, gone in zip(cases, dead, strict=True) if CLASSES[case.label] == name]
-        for name in CLASSES
+        name: [bool(gone) for case, gone in zip(cases, dead, strict=True) if CLASSES[case.label] == name] for name in CLASSES
     }
     whole = [name for name, gone in by_class.items() if gone and all(gone)]
     share = float(dead.mean())
@@ -99,11 +98,7 @@ def _picture_checks(workspace: Workspace, comparison: Comparison, limit: Limit) 
     places: Mapping[str, list[tuple[str, str]]] = {
         "normalised": [(f"float32/{kind}/normalised", kind) for kind in KINDS],
         **{
-            step: [
-                (f"float32/{kind}/{case.index}/{step}", case.name)
-                for kind in KINDS
-                for case in workspace.tap_cases(kind)
-            ]
+            step: [(f"float32/{kind}/{case.index}/{step}", case.name) for kind in KINDS for case in workspace.tap_cases(kind)]
             for step in PICTURES[1:]
         },
     }

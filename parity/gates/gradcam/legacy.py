@@ -5,8 +5,8 @@ from __future__ import annotations
 import inspect
 
 import numpy as np
-from legacy_tf import gradcam
 
+from legacy_tf import gradcam
 from parity.architecture import GRADCAM_LEGACY_LAYER
 from parity.artefact import RecordingWriter
 from parity.contract import DTYPES, KINDS
@@ -22,9 +22,7 @@ def record(side: LegacySide, out: RecordingWriter) -> None:
                 cases = side.workspace.cases(kind)
                 maps = [
                     np.asarray(
-                        gradcam.raw_gradcam_heatmap(
-                            side.workspace.image(case).astype(dtype), model, GRADCAM_LEGACY_LAYER
-                        )
+                        gradcam.raw_gradcam_heatmap(side.workspace.image(case).astype(dtype), model, GRADCAM_LEGACY_LAYER)
                     )
                     for case in side.track(cases, f"gradcam {dtype} {kind}")
                 ]

@@ -5,12 +5,12 @@ from __future__ import annotations
 import inspect
 
 import numpy as np
-from torch_port import gradcam
 
 from parity.architecture import GRADCAM_PORT_LAYER
 from parity.artefact import RecordingWriter
 from parity.contract import DTYPES, KINDS
 from parity.sides.port import PortSide
+from torch_port import gradcam
 
 MASK_THRESHOLD = inspect.signature(gradcam.generate_gradcam_samples).parameters["mask_thresh"].default
 

@@ -6,8 +6,8 @@ import random
 from pathlib import Path
 
 import numpy as np
-from legacy_tf import utils
 
+from legacy_tf import utils
 from parity.artefact import RecordingWriter
 from parity.sides.legacy import LegacySide
 

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from torch_port import data
 
 from parity.artefact import RecordingWriter
 from parity.sides.port import PortSide
+from torch_port import data
 
 
 def record(side: PortSide, out: RecordingWriter) -> None:

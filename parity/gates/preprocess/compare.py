@@ -17,11 +17,7 @@ IDENTICAL = Limit(value=0.0, reason="the same library on the same pixels: bit-id
 def compare(workspace: Workspace, gates_file: GatesFile) -> GateResult:
     shape = (1, workspace.spec.height_px, workspace.spec.width_px, 3)
     taps = workspace.tap_cases("evaluation")
-    expected = {
-        f"{name}/{case.index}": Expected(axes="NHWC", shape=shape, dtype="float32")
-        for name in INPUTS
-        for case in taps
-    }
+    expected = {f"{name}/{case.index}": Expected(axes="NHWC", shape=shape, dtype="float32") for name in INPUTS for case in taps}
     comparison = Comparison.open(workspace, "preprocess", expected)
     keys = [f"{case.index} {case.image}" for case in workspace.cases("evaluation")]
     checks: list[Check] = []

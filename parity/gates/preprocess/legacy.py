@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from legacy_tf import gradcam
 
+from legacy_tf import gradcam
 from parity.artefact import RecordingWriter, hash_array
 from parity.sides.legacy import LegacySide
 

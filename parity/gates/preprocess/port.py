@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
-from torch_port import gradcam
 
 from parity.artefact import RecordingWriter, hash_array, permute_axes
 from parity.sides.port import PortSide
+from torch_port import gradcam
 
 
 def record(side: PortSide, out: RecordingWriter) -> None:

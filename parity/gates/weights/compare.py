@@ -6,7 +6,6 @@ import numpy as np
 
 from parity.architecture import Tensor, tensors
 from parity.artefact import ArtefactError, Recording, permute_axes
-from parity.comparison import Comparison
 from parity.contract import CLASSES
 from parity.tolerance import GatesFile
 from parity.verdict import Check, GateResult, Verdict
@@ -27,7 +26,9 @@ def compare(workspace: Workspace, gates_file: GatesFile) -> GateResult:
 
 def _coverage_check(side: str, recording: Recording, names: set[str]) -> Check:
     missing, extra = sorted(names - set(recording.arrays)), sorted(set(recording.arrays) - names)
-    parts = [f"{len(found)} {word}: {', '.join(found[:3])}" for word, found in (("missing", missing), ("extra", extra)) if found]
+    parts = [
+        f"{len(found)} {word}: {', '.join(found[:3])}" for word, found in (("missing", missing), ("extra", extra)) if found
+    ]
     return Check(
         id=f"weights/exact/{side}/names",
         verdict=Verdict.FAIL if parts else Verdict.PASS,

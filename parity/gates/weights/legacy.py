@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from legacy_tf import export
-
 from parity.architecture import tensors
 from parity.artefact import RecordingWriter
 from parity.contract import CLASSES

@@ -19,8 +19,9 @@ from parity.workspace import PROJECT, Case, Workspace, to_json
 Arrays = dict[str, tuple[np.ndarray, str]]
 LABELS = (0, 0, 1, 1, 2, 2)
 SPEC = RunSpec(
-    data="/data", data_sha256="", checkpoint="/c.h5", checkpoint_sha256="", resolution="20x", split="published", split_sha256="",
-    splits=("val", "test"), image_scale=0.08, images=None, profile="probe", arch="resnet50v2", device="cpu", gates=(),
+    data="/data", data_sha256="", checkpoint="/c.h5", checkpoint_sha256="", resolution="20x", split="published",
+    split_sha256="", splits=("val", "test"), image_scale=0.08, images=None, profile="probe",
+    arch="resnet50v2", device="cpu", gates=(),
 )  # fmt: skip
 
 

@@ -140,7 +140,14 @@ def test_the_share_of_pairs_that_noise_can_swap():
 
 
 def test_margins_by_hand():
-    row = Row(image="a", kind="raw", split="val", label=0, reference=np.array([0.5, 0.2, 0.3]), candidate=np.array([0.1, 0.45, 0.45]))
+    row = Row(
+        image="a",
+        kind="raw",
+        split="val",
+        label=0,
+        reference=np.array([0.5, 0.2, 0.3]),
+        candidate=np.array([0.1, 0.45, 0.45]),
+    )
     assert row.margins == (pytest.approx(0.2), 0.0)
     assert margin(np.array([0.2, 0.7, 0.1])) == pytest.approx(0.5)
     assert row.changed

@@ -26,7 +26,8 @@ def test_one_case_per_check_and_one_for_each_gate_without(make_report: Any, verd
 
 
 @pytest.mark.parametrize(
-    ("verdict", "totals"), [("PASS", ("0", "0")), ("FAIL", ("64", "0")), ("NOT_RUN", ("0", "0")), ("INCONCLUSIVE", ("0", "1"))]
+    ("verdict", "totals"),
+    [("PASS", ("0", "0")), ("FAIL", ("64", "0")), ("NOT_RUN", ("0", "0")), ("INCONCLUSIVE", ("0", "1"))],
 )
 def test_totals_are_the_sums(make_report: Any, verdict: str, totals: tuple[str, str]) -> None:
     root = parse(make_report(verdict=verdict))

@@ -4,7 +4,15 @@ import math
 import pytest
 
 from parity.report import notation
-from parity.report.notation import MINUS, headroom, show_difference, show_figure, show_headroom, show_score, show_seconds
+from parity.report.notation import (
+    MINUS,
+    headroom,
+    show_difference,
+    show_figure,
+    show_headroom,
+    show_score,
+    show_seconds,
+)
 
 
 def test_examples_of_the_docstrings() -> None:
@@ -52,7 +60,8 @@ def test_headroom_is_limit_over_observed(observed: float, limit: float, found: f
 
 
 @pytest.mark.parametrize(
-    ("value", "shown"), [(1.0, "1x"), (3.55, "3.5x"), (99.6, "100x"), (9999.0, "10000x"), (1e4, "1.0e4x"), (7.6e-9, "7.6e-9x")]
+    ("value", "shown"),
+    [(1.0, "1x"), (3.55, "3.5x"), (99.6, "100x"), (9999.0, "10000x"), (1e4, "1.0e4x"), (7.6e-9, "7.6e-9x")],
 )
 def test_headroom_in_words(value: float, shown: str) -> None:
     assert show_headroom(value) == shown

@@ -24,9 +24,20 @@ def test_rendered_again_elsewhere_the_bytes_are_the_same(hostile_folder: Path, t
     shutil.copytree(hostile_folder / "assets", copy / "assets")
     # Another process has other hash seeds, another locale and another working folder.
     command = "import sys, pathlib; from parity.report import render_report; print(*render_report(pathlib.Path(sys.argv[1])))"
-    environment = {"PYTHONPATH": str(ROOT), "PYTHONHASHSEED": "7", "LC_ALL": "C", "HOME": str(tmp_path), "TZ": "Asia/Tokyo"}
+    environment = {
+        "PYTHONPATH": str(ROOT),
+        "PYTHONHASHSEED": "7",
+        "LC_ALL": "C",
+        "HOME": str(tmp_path),
+        "TZ": "Asia/Tokyo",
+    }
     result = subprocess.run(
-        [sys.executable, "-c", command, str(copy)], env=environment, cwd=tmp_path, capture_output=True, text=True, check=True
+        [sys.executable, "-c", command, str(copy)],
+        env=environment,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
     )
     assert result.stdout.split() == [str(copy / name) for name in NAMES]
     for name in NAMES:

@@ -5,7 +5,16 @@ import pytest
 
 from parity.report import summary
 
-CHECK = {"verdict": "PASS", "observed": 1.0, "limit": 2.0, "noise_floor": None, "reason": "", "worst": "", "unit": "", "n": 1}
+CHECK = {
+    "verdict": "PASS",
+    "observed": 1.0,
+    "limit": 2.0,
+    "noise_floor": None,
+    "reason": "",
+    "worst": "",
+    "unit": "",
+    "n": 1,
+}
 
 
 def make_check(name: str, **values: Any) -> dict[str, Any]:
