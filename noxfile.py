@@ -101,7 +101,9 @@ def tests(session: nox.Session) -> None:
 def proofs(session: nox.Session) -> None:
     """Prove what is too long for the tests: whole runs on the demo and on real tissue."""
     sync(session, "requirements-core.txt")
-    session.run("python", "-m", "pytest", "tests/end_to_end", "-m", "slow", *session.posargs, env=session_environment(session))
+    session.run(
+        "python", "-m", "pytest", "tests/end_to_end", "-m", "slow", "-s", *session.posargs, env=session_environment(session)
+    )
 
 
 @nox.session(python=PYTHON)

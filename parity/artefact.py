@@ -148,7 +148,7 @@ class Recording:
             raise ArtefactError(f"{name} is missing from {self.folder.name}")
         entry = self.arrays[name]
         try:
-            array = np.load(self.folder / entry.file, mmap_mode="r", allow_pickle=False)
+            array: np.ndarray = np.load(self.folder / entry.file, mmap_mode="r", allow_pickle=False)
         except (OSError, ValueError) as error:
             raise ArtefactError(f"{name} cannot be read from {self.folder.name}: {error}") from error
         if (str(array.dtype), array.shape) != (entry.dtype, entry.shape) or hash_array(array) != entry.sha256:

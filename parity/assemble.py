@@ -225,7 +225,7 @@ def _explanations(workspace: Workspace) -> tuple[list[dict[str, Any]], list[dict
                 "assets": {name: asset["path"] for name, asset in zip(names, written, strict=True)},
             }
         )
-        assets += [{"path": asset["path"], "sha256": asset["sha256"]} for asset in written]
+        assets += written
     return explanations, assets
 
 
@@ -291,7 +291,7 @@ def _run_dict(workspace: Workspace, gates_file: GatesFile, clock: Clock, facts: 
         "data": {
             "folder": spec.data,
             "sha256": spec.data_sha256,
-            "images": facts.images,
+            "images": len(workspace.cases("evaluation")),
             "resolution": spec.resolution,
             "split": spec.split,
             "splits": list(spec.splits),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -19,7 +20,7 @@ def write_fixtures(folder: Path) -> None:
     pixels = _pixels()
     exif = Image.Exif()
     exif[ORIENTATION_TAG] = ROTATED
-    variants = {
+    variants: dict[str, dict[str, Any]] = {
         "orientation": {"exif": exif, "subsampling": "4:2:0"},
         "chroma-444": {"subsampling": "4:4:4"},
         "progressive": {"subsampling": "4:2:0", "progressive": True},

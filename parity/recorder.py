@@ -77,8 +77,9 @@ def _depends(side: str, gate: str, workspace: Workspace) -> dict[str, str]:
 
 def exit_on_bad_input(main: Callable[[], None], *known: type[Exception]) -> None:
     """Run `main`; print bad input as one message and leave with exit code 2."""
+    refusals: tuple[type[Exception], ...] = (BadInputError, *known)
     try:
         main()
-    except (BadInputError, *known) as error:
+    except refusals as error:
         print(json.dumps({"error": str(error)}), flush=True)
         sys.exit(BAD_INPUT_EXIT_CODE)

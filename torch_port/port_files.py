@@ -60,7 +60,7 @@ def read_safetensors(
         The model, float32, in evaluation mode.
 
     Raises:
-        WeightsError: The file is damaged, or is of another architecture or class count; or a tensor is
+        WeightsError: The file is damaged, or is of another architecture or other classes; or a tensor is
             missing, extra, of another shape or dtype, or not finite. All faults are listed.
     """
     model = make_model(arch, num_classes)

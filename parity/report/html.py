@@ -134,7 +134,7 @@ def _embed(asset: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     try:
         content = (folder / asset["path"]).read_bytes()
     except OSError:
-        return {"uri": None, "fault": "the file is missing", "scale": None}
+        return {"uri": None, "fault": "the file is missing"}
     fault = ""
     if hashlib.sha256(content).hexdigest() != asset["sha256"]:
         fault = "the file is not the one that the run wrote"
@@ -143,7 +143,7 @@ def _embed(asset: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     elif len(content) > ASSET_LIMIT_BYTES:
         fault = f"the file is larger than {ASSET_LIMIT_BYTES:,} bytes"
     uri = None if fault else f"data:image/webp;base64,{base64.b64encode(content).decode('ascii')}"
-    return {"uri": uri, "fault": fault, "scale": asset.get("scale")}
+    return {"uri": uri, "fault": fault, **{key: asset[key] for key in ("scale",) if key in asset}}
 
 
 def _draw_curves(report: Report) -> list[dict[str, Any]]:

@@ -100,7 +100,7 @@ def _check_cells(gate: str, check: summary.Check, room: Room) -> list[str]:
 def _open_checks(report: Report, room: Room) -> list[str]:
     room = dataclasses.replace(room, rows=max(1, room.rows // 4))
     headers = ("Gate", "Verdict", "Check", "Observed:", "Limit:", "Headroom:", "Noise floor:", "n:", "Worst", "Reason")
-    return room.table(headers, list(summary.find_open_checks(report)), lambda found: _open_cells(*found, room))
+    return room.table(headers, list(summary.find_open_checks(report)), lambda found: _open_cells(found[0], found[1], room))
 
 
 def _open_cells(gate: str, check: summary.Check, room: Room) -> list[str]:
@@ -156,12 +156,13 @@ def _confusion(report: Report, room: Room) -> list[str]:
         for row in report["confusion"]
         for lines in zip(row["classes"], row["reference"], row["candidate"], strict=True)
     ]
-    lines = room.table(("Input", "True class", "Legacy:", "Port:", "Different"), rows, lambda row: _count_cells(*row, room))
+    lines = room.table(("Input", "True class", "Legacy:", "Port:", "Different"), rows, lambda found: _count_cells(found, room))
     order = room.text(", ".join(summary.find_classes(report)))
     return [f"Counts of predictions, in the order {order}.", "", *lines] if lines else []
 
 
-def _count_cells(row: summary.Check, label: str, before: list[int], after: list[int], room: Room) -> list[str]:
+def _count_cells(found: tuple[summary.Check, str, list[int], list[int]], room: Room) -> list[str]:
+    row, label, before, after = found
     return [_source(row, room), room.code(label), _counts(before), _counts(after), _yes(before != after)]
 
 
@@ -201,11 +202,13 @@ def _rate_cells(row: summary.Check, room: Room) -> list[str]:
 
 
 def _declared(report: Report, room: Room) -> list[str]:
-    headers = ("Declared difference", "Reason", "Owner")
-    lines = room.table(headers, report["declared"], lambda row: (room.code(row["name"]), *_why_cells(row, room)))
-    headers = ("Waived check", "Reason", "Owner", "Expires")
+    lines = room.table(
+        ("Declared difference", "Reason", "Owner"),
+        report["declared"],
+        lambda row: (room.code(row["name"]), *_why_cells(row, room)),
+    )
     waived = room.table(
-        headers,
+        ("Waived check", "Reason", "Owner", "Expires"),
         report["waivers"],
         lambda row: (room.code(row["check"]), *_why_cells(row, room), room.text(row["expiry"])),
     )

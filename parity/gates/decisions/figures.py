@@ -84,7 +84,8 @@ def swappable_share(positive: np.ndarray, score: np.ndarray, error: float) -> fl
     pairs = above.size * below.size
     if pairs == 0:
         return 0.0
-    return float((np.abs(above[:, None] - below[None, :]) <= 2 * error).sum()) / pairs
+    close = int((np.abs(above[:, None] - below[None, :]) <= 2 * error).sum())
+    return float(close / pairs)
 
 
 def columns(rows: Sequence[Any], side: str) -> tuple[np.ndarray, np.ndarray]:

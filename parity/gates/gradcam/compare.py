@@ -56,8 +56,7 @@ def _expected(workspace: Workspace) -> dict[str, Expected]:
 
 def is_dead(raw: np.ndarray) -> np.ndarray:
     """Return for each map (N, H, W) whether nothing in it is positive."""
-    dead: np.ndarray = ~(raw > 0).any(axis=(1, 2))
-    return dead
+    return np.logical_not((raw > 0).any(axis=(1, 2)))
 
 
 def _dead_checks(

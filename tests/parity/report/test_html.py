@@ -163,6 +163,18 @@ def test_pictures_are_inside_and_described(plain_page: Page) -> None:
 
 
 @pytest.mark.parametrize(
+    ("scale", "words"),
+    [(2.5e-7, "white is 2.5e-07"), (0.0, "zero everywhere"), (None, "no scale"), ("absent", "white is its maximum")],
+)
+def test_the_scale_of_a_difference_is_told(make_report: Any, tmp_path: Path, scale: Any, words: str) -> None:
+    report = make_report(images=3, folder=tmp_path)
+    del report["assets"][2]["scale"]
+    if scale != "absent":
+        report["assets"][2]["scale"] = scale
+    assert f"Absolute difference, {words}" in Page(render_html(report, folder=tmp_path)).text
+
+
+@pytest.mark.parametrize(
     ("change", "fault"),
     [
         (lambda path: path.unlink(), "the file is missing"),
