@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import shutil
-import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from dataclasses import dataclass
 from pathlib import Path
 
 from parity.architecture import tap_shapes
 from parity.artefact import hash_file
 from parity.assemble import assemble_report
+from parity.clock import Clock
 from parity.contract import BATCH_SIZE, CLASSES, PROFILES, RunSpec
 from parity.dataset import DatasetFacts, read_dataset
 from parity.demo.cache import demo_checkpoint, demo_dataset
@@ -58,20 +57,6 @@ class Options:
         return (self.out or PROJECT / "runs" / f"{name}-{self.resolution}-{self.profile}").resolve()
 
 
-@dataclass
-class Clock:
-    """Seconds by phase."""
-
-    started: datetime = field(default_factory=lambda: datetime.now(UTC))
-    seconds: dict[str, float] = field(default_factory=dict)
-    _last: float = field(default_factory=time.monotonic)
-
-    def lap(self, phase: str) -> None:
-        now = time.monotonic()
-        self.seconds[phase] = self.seconds.get(phase, 0.0) + now - self._last
-        self._last = now
-
-
 def run(options: Options, listen: Listener) -> tuple[Verdict, Path]:
     """Do everything that `options` ask for; return the verdict and the folder of the report.
 
@@ -86,7 +71,7 @@ def run(options: Options, listen: Listener) -> tuple[Verdict, Path]:
         checkpoint = demo_checkpoint(listen) if options.checkpoint == DEMO else Path(options.checkpoint).resolve()
         clock.lap("demo" if options.data is None else "check")
         spec = make_spec(options, data, facts, checkpoint)
-        needed_bytes = check_disk(spec, facts, workspace)
+        disk_bytes = check_disk(spec, facts, workspace)
         _prepare(workspace, spec, options)
         for side in ("legacy", "port"):
             _record(workspace, side, listen)
@@ -96,9 +81,8 @@ def run(options: Options, listen: Listener) -> tuple[Verdict, Path]:
         listen({"side": "core", "step": "compare", "done": 1, "of": 1})
         clock.lap("compare")
         report = assemble_report(
-            Workspace(workspace.folder), gates_file, results, clock=clock, facts=facts,
-            demo=options.data is None or options.checkpoint == DEMO, needed_mb=needed_bytes // 1_000_000,
-        )  # fmt: skip
+            Workspace(workspace.folder), gates_file, results, clock=clock, needed_mb=disk_bytes // 1_000_000
+        )
         write_report(report, workspace.report / "report.json")
         render_report(workspace.report)
     return Verdict(report["verdict"]), workspace.report

@@ -13,16 +13,19 @@ from parity.processes import Listener, run_side
 from parity.reuse import LOCKS, PACKAGES, hash_files
 from parity.workspace import PROJECT
 
+DEMO_FOLDER = PROJECT / ".cache" / "demo"
 SEED = 17
 CHECKPOINT = "legacy.h5"
 
 
 def cache_folder() -> Path:
     """Return the folder of the demo for this code, seed and lock."""
-    code = [*(PROJECT / PACKAGES["legacy"]).rglob("*.py"), *(PROJECT / "parity" / "demo").glob("*.py")]
+    made_by = ("cohort", "drawing", "checkpoint", "training", "settling")
+    code = [PROJECT / "parity" / "demo" / f"{name}.py" for name in made_by]
+    code += (PROJECT / PACKAGES["legacy"]).rglob("*.py")
     locks = [hash_file(PROJECT / LOCKS[side]) for side in ("legacy", "core")]
-    key = f"{COHORT_VERSION} {SEED} {hash_files(set(code))} {locks}"
-    return PROJECT / ".cache" / "demo" / hashlib.sha256(key.encode()).hexdigest()[:16]
+    key = f"{COHORT_VERSION} {SEED} {hash_files(code)} {locks}"
+    return DEMO_FOLDER / hashlib.sha256(key.encode()).hexdigest()[:16]
 
 
 def demo_dataset(listen: Listener) -> Path:
@@ -60,7 +63,8 @@ def demo_checkpoint(listen: Listener) -> Path:
         ]
 
         def relay(message: dict[str, object]) -> None:
-            listen({**message, "side": "legacy", "step": f"demo: {message.get('step', 'train')}"})
+            if "done" in message:  # the last line is the result, which the run judges for itself
+                listen({**message, "side": "legacy", "step": f"demo: {message['step']}"})
 
         run_side("legacy", arguments, log=data.with_name("training.txt"), listen=relay)
         partial.rename(checkpoint)
