@@ -29,7 +29,7 @@ def get_img_array(path: str, size: tuple[int, int]) -> np.ndarray:
 
 def raw_gradcam_heatmap(
     img_array: np.ndarray, model: tf.keras.Model, last_conv_layer_name: str, pred_index: int | None = None
-) -> np.ndarray:
+) -> tf.Tensor:
     """Weight the layer's maps of the first image by the mean gradient of the class's SOFTMAX output.
 
     Args:
@@ -51,7 +51,7 @@ def raw_gradcam_heatmap(
     gradients = tape.gradient(class_output, maps)
     channel_weights = tf.reduce_mean(gradients, axis=(0, 1, 2))
     heatmap = maps[0] @ channel_weights[:, tf.newaxis]
-    return heatmap[:, :, 0].numpy()
+    return heatmap[:, :, 0]
 
 
 def normalise_heatmap(raw: np.ndarray) -> np.ndarray:

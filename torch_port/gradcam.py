@@ -76,12 +76,13 @@ def raw_gradcam_heatmap(
             place="raw_gradcam_heatmap",
             remedy="explain them one by one",
         )
-    layer = get_layer(model, layer_name)
-    if pred_index is None:
-        pred_index = predict_class(images, model)
-    images = images.detach().requires_grad_()
-    explain = LayerGradCam(model.probabilities, layer)
-    raw = explain.attribute(images, target=pred_index)  # (1, 1, h, w)
+
+    def explained_probability(images: Tensor) -> Tensor:
+        probabilities = model.probabilities(images)  # (1, num_classes)
+        return probabilities[:, probabilities[0].argmax() if pred_index is None else pred_index]  # (1,)
+
+    explain = LayerGradCam(explained_probability, get_layer(model, layer_name))
+    raw = explain.attribute(images.detach().requires_grad_())  # (1, 1, h, w)
     return raw[0, 0].detach().cpu().numpy()
 
 

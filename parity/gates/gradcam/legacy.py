@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import inspect
+from functools import partial
+from typing import Any
 
 import numpy as np
+import tensorflow as tf
 
 from legacy_tf import gradcam
 from parity.architecture import GRADCAM_LEGACY_LAYER
@@ -17,19 +20,19 @@ MASK_THRESHOLD = inspect.signature(gradcam.generate_gradcam_samples).parameters[
 
 def record(side: LegacySide, out: RecordingWriter) -> None:
     for dtype in DTYPES:
-        for kind in KINDS:
-            with side.precision(dtype) as model:
-                cases = side.workspace.cases(kind)
-                maps = [
-                    np.asarray(
-                        gradcam.raw_gradcam_heatmap(side.workspace.image(case).astype(dtype), model, GRADCAM_LEGACY_LAYER)
-                    )
-                    for case in side.track(cases, f"gradcam {dtype} {kind}")
-                ]
-            raw = np.stack(maps)
-            out.write_array(f"{dtype}/{kind}/raw", raw, "NHW")
-            if dtype == "float32":
-                _write_pictures(side, out, kind, raw)
+        with side.precision(dtype) as model:
+            # Compiled, the legacy's function takes a quarter of the time: eagerly, the gradient runs through all layers.
+            explain = tf.function(partial(_explain, model))
+            for kind in KINDS:
+                cases = side.track(side.workspace.cases(kind), f"gradcam {dtype} {kind}")
+                maps = [explain(tf.constant(side.workspace.image(case), dtype)).numpy() for case in cases]
+                out.write_array(f"{dtype}/{kind}/raw", np.stack(maps), "NHW")
+                if dtype == "float32":
+                    _write_pictures(side, out, kind, np.stack(maps))
+
+
+def _explain(model: Any, image: tf.Tensor) -> tf.Tensor:
+    return gradcam.raw_gradcam_heatmap(image, model, GRADCAM_LEGACY_LAYER)
 
 
 def _write_pictures(side: LegacySide, out: RecordingWriter, kind: str, raw: np.ndarray) -> None:
