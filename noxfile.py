@@ -92,7 +92,7 @@ def tests(session: nox.Session) -> None:
     """Test everything that takes less than 15 minutes on two cores."""
     sync(session, "requirements-core.txt")
     session.run(
-        "python", "-m", "pytest", "--doctest-modules", "parity", "tests/parity", "tests/end_to_end",
+        "python", "-m", "pytest", "tests/parity", "tests/end_to_end",
         "-m", "not slow", *session.posargs, env=session_environment(session),
     )  # fmt: skip
 

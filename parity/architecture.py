@@ -50,6 +50,12 @@ def _taps() -> Iterator[Tap]:
 
 
 TAPS: tuple[Tap, ...] = tuple(_taps())
+# Where the free-running network is tapped: after the stem, each stage and each layer of the head.
+STAGE_TAPS: tuple[Tap, ...] = tuple(
+    tap
+    for tap in TAPS
+    if tap.name.partition("/")[0] not in STAGES or tap.name.endswith(f"block{STAGES[tap.name.partition('/')[0]][0]}/out")
+)
 TAP_AXES = {tap.name: tap.axes for tap in TAPS}
 
 

@@ -6,21 +6,22 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
+from parity.architecture import STAGE_TAPS, TAPS, Tap
 from parity.artefact import ArtefactError
 from parity.clock import Clock
-from parity.contract import CLASSES, GATES
+from parity.contract import BATCH_SIZE, CLASSES, GATES
 from parity.declared import read_declared
 from parity.errors import BadInputError
 from parity.explanations import make_explanations
-from parity.gates.blocks.compare import TAP_NAMES
 from parity.gates.decisions import figures
 from parity.gates.decisions.ledger import Row, group, probability_error, read_raw_rows, read_shared_rows
+from parity.gates.throughput.compare import images_per_second
 from parity.provenance import describe_run
 from parity.tolerance import GatesFile
 from parity.verdict import GateResult, Verdict, worst
 from parity.workspace import PROJECT, Workspace
+
+CURVES = {"blocks": TAPS, "inference": STAGE_TAPS}
 
 
 def assemble_report(
@@ -49,9 +50,9 @@ def assemble_report(
         "ledger": [row.to_dict(error) for error, members in _with_errors(rows) for row in members],
         "per_class": [table for kind, split, members in group(rows) for table in _per_class(kind, split, members)],
         "confusion": [_confusion(kind, split, members) for kind, split, members in group(rows)],
-        "curves": {name: curve for name in ("blocks", "inference") if (curve := _curve(results, name))},
+        "curves": {name: curve for name, taps in CURVES.items() if (curve := _curve(results, name, taps))},
         "gradcam": explanations,
-        "throughput": _throughput(results, workspace),
+        "throughput": _throughput(workspace),
         "assets": assets,
         "declared": read_declared(PROJECT / "declared.toml"),
         "waivers": [],
@@ -153,11 +154,11 @@ def _confusion(kind: str, split: str, rows: list[Row]) -> dict[str, Any]:
     return {"kind": kind, "split": split, "classes": list(CLASSES), **counts}
 
 
-def _curve(results: Sequence[GateResult], gate: str) -> dict[str, Any] | None:
+def _curve(results: Sequence[GateResult], gate: str, taps: Sequence[Tap]) -> dict[str, Any] | None:
     checks = {check.id: check for result in results if result.gate == gate for check in result.checks}
-    found: dict[str, Any] = {"taps": list(TAP_NAMES)}
+    found: dict[str, Any] = {"taps": [tap.name for tap in taps]}
     for dtype in ("float64", "float32"):
-        rows = [checks.get(f"{gate}/{dtype}/{tap}/max_rel") for tap in TAP_NAMES]
+        rows = [checks.get(f"{gate}/{dtype}/{tap}/max_rel") for tap in found["taps"]]
         if all(row is None or row.observed is None for row in rows):
             return None
         found[dtype] = [row.observed if row else None for row in rows]
@@ -167,21 +168,20 @@ def _curve(results: Sequence[GateResult], gate: str) -> dict[str, Any] | None:
     return found
 
 
-def _throughput(results: Sequence[GateResult], workspace: Workspace) -> list[dict[str, Any]]:
+def _throughput(workspace: Workspace) -> list[dict[str, Any]]:
     try:
-        sides = [workspace.recording(side, "throughput").values for side in ("legacy", "port")]
+        rates, n = images_per_second(workspace)
     except ArtefactError:
         return []
     spec = workspace.spec
-    speeds = [values["images"] / float(np.median(values["elapsed_s"])) for values in sides]
-    size = f"{spec.height_px}x{spec.width_px}"
+    if not rates:
+        return []
     return [
         {
-            "what": f"inference, batch {sides[0]['images']}, {size}",
+            "what": f"inference, batch {BATCH_SIZE}, {spec.height_px}x{spec.width_px}",
             "unit": "images/s",
-            "reference": speeds[0],
-            "candidate": speeds[1],
-            "conditions": f"{spec.device}, float32, deterministic, median of {len(sides[0]['elapsed_s'])} batches, "
-            f"{os.cpu_count()} cores; informs only",
+            "reference": rates[0],
+            "candidate": rates[1],
+            "conditions": f"{spec.device}, float32, deterministic, median of {n} batches, {os.cpu_count()} cores; informs only",
         }
     ]

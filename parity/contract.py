@@ -43,7 +43,7 @@ GATES: Mapping[str, str] = {
 }
 
 # A gate whose comparison reads what another gate recorded, or what was made from the same model.
-RECORDED_WITH: Mapping[str, tuple[str, ...]] = {"freeze": ("inference",), "decisions": ("inference",)}
+RECORDED_WITH: Mapping[str, tuple[str, ...]] = dict.fromkeys(("freeze", "decisions", "throughput"), ("inference",))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +65,7 @@ class Profile:
 
 PROFILES: Mapping[str, Profile] = {
     "probe": Profile(tap_images=2, augmented_batches=1, image_scale=0.08, images=4),
-    "quick": Profile(tap_images=4, augmented_batches=2),
+    "quick": Profile(tap_images=4, augmented_batches=1),
     "full": Profile(tap_images=8, augmented_batches=None),
 }
 

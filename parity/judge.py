@@ -7,6 +7,7 @@ from importlib import import_module
 
 from parity.artefact import ArtefactError
 from parity.contract import GATES
+from parity.errors import BadInputError
 from parity.tolerance import GatesFile
 from parity.verdict import Check, GateResult, Verdict
 from parity.workspace import Workspace
@@ -41,7 +42,7 @@ def compare_gate(gate: str, workspace: Workspace, gates_file: GatesFile) -> Gate
             return _failed(gate, f"{side}/raised", f"the {side} raised {recording.values['error']}")
     try:
         result: GateResult = import_module(f"parity.gates.{gate}.compare").compare(workspace, gates_file)
-    except ArtefactError as error:
+    except (ArtefactError, BadInputError) as error:
         return _failed(gate, "recording", str(error))
     return result
 

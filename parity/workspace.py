@@ -18,6 +18,7 @@ from parity.contract import KINDS, RunSpec
 from parity.errors import bad_input
 
 PROJECT = Path(__file__).resolve().parent.parent
+EVALUATION_ERROR = "error.txt"
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,7 @@ class Workspace:
         return read_recording(self.recording_folder(side, gate))
 
     def evaluation_output(self, side: str) -> Path:
-        """Folder that the side's own ``evaluate`` command writes."""
+        """Folder that the side's own ``evaluate`` command writes; it holds `EVALUATION_ERROR` where that failed."""
         return self.folder / side / "evaluate"
 
     @cached_property

@@ -67,7 +67,7 @@ PATIENTS: Mapping[str, tuple[int, ...]] = {
     "val": (1, 6, 27, 32, 44),
     "test": (9, 13, 31, 40),
 }
-IMAGES_PER_SPLIT: Mapping[str, int] = {"train": 48, "val": 15, "test": 21}
+IMAGES_PER_SPLIT: Mapping[str, int] = {"train": 48, "val": 12, "test": 12}
 # One image in this many is drawn as another class than its label says.
 HARD_EVERY = 10
 LOOKALIKE = {"aca": "scc", "scc": "aca", "nor": "aca"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import doctest
 import importlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -94,9 +95,10 @@ def test_the_core_environment_holds_neither_framework():
 
 
 @pytest.mark.parametrize("path", sorted(core_files()), ids=lambda path: str(path.relative_to(PROJECT)))
-def test_every_core_module_imports_here(path: Path):
+def test_every_core_module_imports_here_and_its_examples_are_true(path: Path):
     if path.name != "__main__.py":
-        importlib.import_module(".".join(path.relative_to(PROJECT).with_suffix("").parts).removesuffix(".__init__"))
+        name = ".".join(path.relative_to(PROJECT).with_suffix("").parts).removesuffix(".__init__")
+        assert doctest.testmod(importlib.import_module(name)).failed == 0
 
 
 def recorders() -> set[Path]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import product
 
-from parity.architecture import TAPS, tap_shapes
+from parity.architecture import TAPS, Tap, tap_shapes
 from parity.comparison import Comparison, Expected
 from parity.contract import CLASSES, DTYPES, KINDS
 from parity.measurement import ErrorTable
@@ -12,11 +13,10 @@ from parity.tolerance import GatesFile
 from parity.verdict import GateResult
 from parity.workspace import Case, Workspace
 
-TAP_NAMES = tuple(tap.name for tap in TAPS)
 
-
-def expected_taps(workspace: Workspace, cases: Iterable[Case]) -> dict[str, Expected]:
-    """Return the arrays that both sides must record for these images: every tap, in both precisions."""
+def expected_taps(workspace: Workspace, cases: Iterable[Case], taps: Iterable[Tap]) -> dict[str, Expected]:
+    """Return the arrays that both sides must record for these images: the taps, in both precisions."""
+    taps = tuple(taps)
     shapes = tap_shapes(workspace.spec.height_px, workspace.spec.width_px, len(CLASSES))
     return {
         f"{dtype}/{case.kind}/{case.index}/{tap.name}": Expected(
@@ -26,17 +26,16 @@ def expected_taps(workspace: Workspace, cases: Iterable[Case]) -> dict[str, Expe
             dtype=dtype,
         )
         for case in cases
-        for tap in TAPS
+        for tap in taps
         for dtype in DTYPES
     }
 
 
-def add_taps(errors: ErrorTable, comparison: Comparison, cases: Iterable[Case]) -> None:
+def add_taps(errors: ErrorTable, comparison: Comparison, cases: Iterable[Case], taps: Iterable[Tap]) -> None:
     """Add the error of every tap of these images."""
-    for case in cases:
-        for tap in TAP_NAMES:
-            place = f"{case.kind}/{case.index}/{tap}"
-            add_precisions(errors, comparison, place, what=tap, shown=case.name)
+    for case, tap in product(cases, taps):
+        place = f"{case.kind}/{case.index}/{tap.name}"
+        add_precisions(errors, comparison, place, what=tap.name, shown=case.name)
 
 
 def add_precisions(errors: ErrorTable, comparison: Comparison, place: str, *, what: str, shown: str) -> None:
@@ -53,8 +52,8 @@ def add_precisions(errors: ErrorTable, comparison: Comparison, place: str, *, wh
 
 def compare(workspace: Workspace, gates_file: GatesFile) -> GateResult:
     cases = [case for kind in KINDS for case in workspace.tap_cases(kind)]
-    comparison = Comparison.open(workspace, "blocks", expected_taps(workspace, cases))
+    comparison = Comparison.open(workspace, "blocks", expected_taps(workspace, cases, TAPS))
     errors = ErrorTable()
-    add_taps(errors, comparison, cases)
+    add_taps(errors, comparison, cases, TAPS)
     limits = {dtype: gates_file.limit(f"blocks/{dtype}") for dtype in DTYPES}
-    return comparison.result(errors.checks("blocks", TAP_NAMES, limits))
+    return comparison.result(errors.checks("blocks", [tap.name for tap in TAPS], limits))

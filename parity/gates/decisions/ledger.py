@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from parity.artefact import read_recording
+from parity.artefact import ArtefactError, read_recording
 from parity.contract import CLASSES, KINDS
 from parity.predictions import read_predictions
-from parity.workspace import Workspace
+from parity.workspace import EVALUATION_ERROR, Workspace
 
 RAW = "raw"
 
@@ -83,6 +83,9 @@ def read_shared_rows(workspace: Workspace) -> list[Row]:
 
 def read_raw_rows(workspace: Workspace) -> list[Row]:
     """Return the rows of the two ``evaluate`` commands, joined by file name; images of one side only are left out."""
+    refused = workspace.evaluation_output("port") / EVALUATION_ERROR
+    if refused.is_file():
+        raise ArtefactError(f"the port's evaluate command failed: {refused.read_text(encoding='utf-8')}")
     reference, candidate = (
         read_predictions(workspace.evaluation_output(side) / "predictions.csv") for side in ("legacy", "port")
     )

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from parity.architecture import STAGE_TAPS
 from parity.comparison import Comparison, Expected
 from parity.contract import CLASSES, DTYPES, KINDS
-from parity.gates.blocks.compare import TAP_NAMES, add_taps, expected_taps
+from parity.gates.blocks.compare import add_taps, expected_taps
 from parity.gates.inference.contract import DROPOUT_SHAPE, FREE_TAP_IMAGES, alone
 from parity.measurement import ErrorTable, Worst, relative_error
 from parity.tolerance import GatesFile, Limit
@@ -19,15 +20,15 @@ from parity.workspace import Case, Workspace
 def compare(workspace: Workspace, gates_file: GatesFile) -> GateResult:
     tapped = [case for kind in KINDS for case in workspace.tap_cases(kind)[:FREE_TAP_IMAGES]]
     groups = {f"{kind}/probabilities": workspace.cases(kind) for kind in KINDS} | {"alone": alone(workspace)}
-    expected = _expected({name: len(cases) for name, cases in groups.items()}) | expected_taps(workspace, tapped)
+    expected = _expected({name: len(cases) for name, cases in groups.items()}) | expected_taps(workspace, tapped, STAGE_TAPS)
     comparison = Comparison.open(workspace, "inference", expected)
     errors = ErrorTable()
     for name, cases in groups.items():
         _add_rows(errors, comparison, name, cases)
-    add_taps(errors, comparison, tapped)
+    add_taps(errors, comparison, tapped, STAGE_TAPS)
     limits = {dtype: gates_file.limit(f"inference/{dtype}") for dtype in DTYPES}
     checks = [
-        *errors.checks("inference", (*groups, *TAP_NAMES), limits),
+        *errors.checks("inference", (*groups, *(tap.name for tap in STAGE_TAPS)), limits),
         _invariance_check(workspace, comparison, limits["float64"]),
         *_dropout_checks(comparison, gates_file.limit("inference/dropout")),
     ]

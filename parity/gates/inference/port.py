@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 
-from parity.architecture import TAP_AXES
+from parity.architecture import STAGE_TAPS, TAP_AXES
 from parity.artefact import RecordingWriter
 from parity.contract import DTYPES, KINDS
-from parity.gates.inference.contract import DROPOUT_SHAPE, FREE_TAP_IMAGES, alone
+from parity.gates.inference.contract import DROPOUT_SHAPE, FREE_TAP_IMAGES, alone, predict_batches
 from parity.sides.port import PortSide
 from parity.workspace import Case
 
@@ -19,10 +20,11 @@ def record(side: PortSide, out: RecordingWriter) -> None:
     for dtype in DTYPES:
         network = side.model(dtype)
         for kind in KINDS:
-            batches = list(side.workspace.batches(kind))
-            steps = side.track(batches, f"inference {dtype} {kind}")
-            found = [side.predict(network, batch, dtype) for batch in steps]
-            out.write_array(f"{dtype}/{kind}/probabilities", np.concatenate(found), "NK")
+            batches = side.track(list(side.workspace.batches(kind)), f"inference {dtype} {kind}")
+            found, elapsed_s = predict_batches(partial(side.predict, network, dtype=dtype), batches)
+            out.write_array(f"{dtype}/{kind}/probabilities", found, "NK")
+            if (dtype, kind) == ("float32", "evaluation"):
+                out.write_value("elapsed_s", elapsed_s)
         for kind in KINDS:
             for case in side.workspace.tap_cases(kind)[:FREE_TAP_IMAGES]:
                 for tap, output in _tapped(side, network, case, dtype).items():
@@ -43,7 +45,8 @@ def _tapped(side: PortSide, network: Any, case: Case, dtype: str) -> dict[str, n
     def keep(name: str) -> Any:
         return lambda module, inputs, output: found.__setitem__(name, output.detach().cpu().numpy().copy())
 
-    hooks = [block.register_forward_hook(keep(name)) for name, block in network.blocks().items()]
+    blocks = network.blocks()
+    hooks = [blocks[tap.name].register_forward_hook(keep(tap.name)) for tap in STAGE_TAPS if tap.name in blocks]
     try:
         side.predict(network, side.workspace.image(case), dtype)
     finally:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from parity.comparison import Comparison, Expected, compare_table
-from parity.contract import BATCH_SIZE, CLASSES
+from parity.contract import CLASSES
+from parity.gates.numerics.contract import RERUN_IMAGES
 from parity.tolerance import GatesFile
 from parity.verdict import Check, GateResult, Verdict
 from parity.workspace import Workspace
@@ -14,7 +15,7 @@ RERUNS = ("rerun/first", "rerun/second")
 
 def compare(workspace: Workspace, gates_file: GatesFile) -> GateResult:
     first_batch = workspace.inputs.arrays["evaluation/batch0000/images"].shape[0]
-    expected = Expected(axes="NK", shape=(min(first_batch, BATCH_SIZE), len(CLASSES)), dtype="float32")
+    expected = Expected(axes="NK", shape=(min(first_batch, RERUN_IMAGES), len(CLASSES)), dtype="float32")
     comparison = Comparison.open(workspace, "numerics", dict.fromkeys(RERUNS, expected))
     comparison.tables += 1
     sides = {"legacy": comparison.reference, "port": comparison.candidate}

@@ -8,11 +8,12 @@ import tensorflow as tf
 from tensorflow.python.framework import config as framework_config
 
 from parity.artefact import RecordingWriter
+from parity.gates.numerics.contract import RERUN_IMAGES
 from parity.sides.legacy import LegacySide
 
 
 def record(side: LegacySide, out: RecordingWriter) -> None:
-    batch = next(side.workspace.batches("evaluation"))
+    batch = next(side.workspace.batches("evaluation"))[:RERUN_IMAGES]
     with side.precision("float32") as model:
         for name in ("first", "second"):
             out.write_array(f"rerun/{name}", side.predict(model, batch), "NK")
