@@ -47,11 +47,13 @@ def run_side(side: str, arguments: Sequence[str], *, log: Path, listen: Listener
     log.parent.mkdir(parents=True, exist_ok=True)
     said = ""
     environment = {**os.environ, "PYTHONPATH": str(PROJECT), "PYTHONUNBUFFERED": "1"}
-    with log.open("w", encoding="utf-8") as errors:
-        process = subprocess.Popen(
+    with (
+        log.open("w", encoding="utf-8") as errors,
+        subprocess.Popen(
             [interpreter(side), *arguments], cwd=PROJECT, env=environment, text=True, encoding="utf-8",
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors,
-        )  # fmt: skip
+        ) as process,
+    ):  # fmt: skip
         try:
             for line in process.stdout or ():
                 message = _read_message(line)
@@ -65,7 +67,6 @@ def run_side(side: str, arguments: Sequence[str], *, log: Path, listen: Listener
             code = process.wait()
         except BaseException:
             process.terminate()
-            process.wait()
             raise
     if code:
         raise BadInputError(said or _last_words(side, arguments, code, log))

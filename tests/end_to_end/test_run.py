@@ -16,7 +16,7 @@ from parity.contract import GATES
 from parity.report.schema import read_schema
 from parity.workspace import PROJECT
 
-from .conftest import Finished, copy_run, run_parity
+from .conftest import STRANGE_ID, Finished, copy_run, run_parity
 
 REQUIRED = (
     "freeze",
@@ -176,3 +176,46 @@ def test_a_folder_in_use_is_refused(baseline: Finished, words):
         process.communicate("")
     assert finished.code == 2
     assert "no other run uses" in finished.stderr
+
+
+def test_strange_file_names_go_through_and_are_escaped(baseline: Finished):
+    name = f"nor_20x_{STRANGE_ID}.jpg"
+    assert name in [row["image"] for row in baseline.report["ledger"]]
+    for rendering in ("report.html", "report.md", "junit.xml"):
+        assert "<script>alert(1)" not in (baseline.folder / "report" / rendering).read_text(encoding="utf-8")
+
+
+def test_training_images_can_be_evaluated_too(baseline: Finished, words, tmp_path: Path):
+    finished = run_parity(
+        tmp_path / "run", [*words, "--splits", "train,val", "--gates", "freeze,decode,preprocess,decisions", "--images", "3"]
+    )
+    assert finished.code == 4, finished.stdout + finished.stderr
+    assert finished.verdicts()["preprocess"] == "PASS"
+    assert finished.verdicts()["decisions"] == "PASS"
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [(b"\x80\x04\x95pickled", "checkpoint"), (b"\x89HDF\r\n\x1a\n truncated", "checkpoint")],
+    ids=["pickle", "truncated"],
+)
+def test_a_checkpoint_that_cannot_be_used_is_bad_input(words, tmp_path: Path, content: bytes, message: str):
+    path = tmp_path / "bad.h5"
+    path.write_bytes(content)
+    finished = run_parity(tmp_path / "run", [*words, "--checkpoint", path, "--gates", "decode"])
+    assert finished.code == 2
+    assert message in finished.stderr
+    assert "Traceback" not in finished.stderr
+
+
+def test_patients_outside_the_published_split_are_told_of_the_random_one(words, cohort: Path, tmp_path: Path):
+    data = tmp_path / "data"
+    data.mkdir()
+    (data / "images").symlink_to(cohort / "images")
+    rows = (cohort / "data.csv").read_text(encoding="utf-8").splitlines()
+    rows[1] = rows[1].rpartition(",")[0] + ",99"
+    (data / "data.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
+    finished = run_parity(tmp_path / "run", [*words, "--data", data, "--gates", "decode"])
+    assert finished.code == 2
+    assert "99" in finished.stderr
+    assert "--split random" in finished.stderr

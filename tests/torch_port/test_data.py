@@ -179,3 +179,12 @@ def test_an_empty_split_is_refused(data_set, tmp_path):
 def test_options_out_of_range_are_refused(data_set, options, message):
     with pytest.raises(DataError, match=message):
         data.make_loaders(data_set, "20x", "published", **options)
+
+
+def test_the_evaluation_loader_of_training_images_keeps_their_order_and_pixels(data_dir):
+    loaders, _ = data.make_loaders(data_dir, "20x", "published", 0.08, batch_size=4)
+    plain = data.make_evaluation_loader(loaders["train"], 0.08)
+    shrink = data.test_augmentations(0.08)
+    expected = [shrink(image=data.read_image(path))["image"] for path in loaders["train"].dataset.images]
+    found = np.concatenate([images.numpy() for images, _ in plain])
+    np.testing.assert_array_equal(found, np.stack(expected).transpose(0, 3, 1, 2))

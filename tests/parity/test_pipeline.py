@@ -1,0 +1,145 @@
+"""Options, disk, device and checkpoint, before anything is recorded."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from parity import pipeline
+from parity.contract import GATES, PROFILES, RunSpec
+from parity.dataset import DatasetFacts
+from parity.errors import BadInputError
+from parity.pipeline import Options, check_disk, choose_device, make_spec, needed_bytes
+from parity.workspace import PROJECT, Case, Workspace, balanced
+
+FACTS = DatasetFacts(images=24, sha256="0")
+
+
+@pytest.fixture
+def checkpoint(tmp_path: Path) -> Path:
+    path = tmp_path / "weights.h5"
+    path.write_bytes(b"weights")
+    return path
+
+
+def spec(checkpoint: Path, **options: object) -> RunSpec:
+    return make_spec(Options(**{"device": "cpu", **options}), checkpoint.parent, FACTS, checkpoint)
+
+
+def test_defaults_are_filled_in(checkpoint: Path):
+    quick = spec(checkpoint)
+    assert (quick.height_px, quick.width_px, quick.images) == (300, 400, None)
+    assert (quick.resolution, quick.split, quick.splits) == ("20x", "published", ("val", "test"))
+    assert "throughput" in quick.gates
+    probe = spec(checkpoint, profile="probe")
+    assert (probe.height_px, probe.width_px, probe.images) == (96, 128, 4)
+    assert spec(checkpoint, profile="probe", images=7).images == 7
+
+
+def test_sizes_are_cut_off_as_the_legacy_does(checkpoint: Path):
+    assert spec(checkpoint, image_scale=0.2549).height_px == 305
+
+
+def test_a_spec_comes_back_from_its_file(checkpoint: Path, tmp_path: Path):
+    made = spec(checkpoint)
+    made.write_json(tmp_path / "spec.json")
+    assert RunSpec.read_json(tmp_path / "spec.json") == made
+
+
+def test_a_gate_brings_the_recordings_that_it_reads(checkpoint: Path):
+    assert spec(checkpoint, gates=("decisions",)).recorded_gates == ("inference", "decisions")
+    everything = spec(checkpoint, gates=tuple(GATES)).recorded_gates
+    assert everything == tuple(GATES)
+
+
+@pytest.mark.parametrize("kind", ["file", "folder", "prefix"])
+def test_a_checkpoint_is_hashed_whatever_its_form(tmp_path: Path, kind: str):
+    path = tmp_path / "checkpoint"
+    part = {"file": path, "folder": path / "a" / "b", "prefix": tmp_path / "checkpoint.index"}[kind]
+    part.parent.mkdir(parents=True, exist_ok=True)
+    part.write_bytes(b"one")
+    before = pipeline._hash_checkpoint(path)
+    part.write_bytes(b"two")
+    assert pipeline._hash_checkpoint(path) != before
+
+
+def test_a_missing_checkpoint_and_split_are_bad_input(tmp_path: Path, checkpoint: Path):
+    with pytest.raises(BadInputError, match=r"be a Keras checkpoint"):
+        spec(tmp_path / "nowhere.h5")
+    with pytest.raises(BadInputError, match=r"be published, random or a CSV file"):
+        spec(checkpoint, split="nowhere.csv")
+
+
+def test_too_little_disk_is_told_before_anything_is_written(checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    free = type("Usage", (), {"free": 100_000_000})
+    monkeypatch.setattr(pipeline.shutil, "disk_usage", lambda path: free)
+    with pytest.raises(BadInputError, match=r"have 3\.\d GB free, got '0\.1 GB'"):
+        check_disk(spec(checkpoint), FACTS, Workspace(tmp_path))
+
+
+def test_the_disk_estimate_grows_with_what_is_asked_for(checkpoint: Path):
+    quick = needed_bytes(spec(checkpoint), 24)
+    assert 2e9 < quick < 4e9, "the demo's limit"
+    assert needed_bytes(spec(checkpoint, profile="probe"), 24) < quick < needed_bytes(spec(checkpoint, profile="full"), 24)
+    assert needed_bytes(spec(checkpoint), 691) - quick == pytest.approx((691 - 24) * 300 * 400 * 3 * 4)
+
+
+def test_a_gpu_is_used_only_where_there_is_one(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    monkeypatch.setattr(pipeline, "GPU_DEVICE_FILE", str(tmp_path / "no-gpu"))
+    assert choose_device(None) == "cpu"
+    with pytest.raises(BadInputError, match=r"use --device cpu"):
+        choose_device("cuda")
+    (tmp_path / "no-gpu").touch()
+    assert choose_device(None) == "cuda"
+    assert choose_device("cpu") == "cpu"
+
+
+def test_the_same_options_come_back_to_the_same_folder(tmp_path: Path):
+    assert Options().folder == PROJECT / "runs" / "demo-20x-quick"
+    assert Options(data=tmp_path / "my data", resolution="40x").folder.name == "my data-40x-quick"
+    assert Options(out=tmp_path / "x").folder == tmp_path / "x"
+
+
+def test_tap_images_are_balanced_over_classes():
+    cases = tuple(Case(f"{i}.jpg", "", "evaluation", i, "val", label, 0, i) for i, label in enumerate([0, 0, 0, 1, 2, 2]))
+    assert [case.index for case in balanced(cases, 4)] == [0, 1, 3, 4]
+    assert len(balanced(cases, 99)) == 6
+
+
+def test_every_profile_taps_at_least_one_image_of_each_kind():
+    assert all(profile.tap_images >= 1 for profile in PROFILES.values())
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--profile", "slow"], "`--profile` must be one of probe, quick, full, got 'slow'"),
+        (["--resolution", "10x"], "`--resolution` must be one of 20x, 40x, got '10x'"),
+        (["--arch", "vgg"], "`--arch` must be one of resnet50v2, torchvision_resnet50, got 'vgg'"),
+        (["--splits", "val,exam"], "`--splits` must be one of train, val, test, got 'exam'"),
+        (["--splits", ","], "`--splits` must name some of"),
+        (["--gates", "lockstep,nonsense"], "`--gates` must be one of"),
+        (["--device", "tpu"], "`--device` must be one of cpu, cuda, got 'tpu'"),
+        (["--data", "nowhere"], "must be a folder with data.csv and images/"),
+        (["--images", "0"], "--images"),
+        (["--nonsense"], "--nonsense"),
+    ],
+)
+def test_a_wrong_word_ends_with_one_message_and_exit_code_2(tmp_path: Path, words: list[str], message: str):
+    command = [sys.executable, "-m", "parity", "run", "--out", str(tmp_path / "run"), *words]
+    done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_help_names_every_option():
+    command = [sys.executable, "-m", "parity", "run", "--help"]
+    shown = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=True).stdout
+    for option in ("--data", "--checkpoint", "--resolution", "--split", "--splits", "--image-scale", "--images", "--profile"):
+        assert option in shown
+    for option in ("--arch", "--device", "--witness", "--gates", "--out"):
+        assert option in shown
