@@ -98,7 +98,7 @@ def run_gradcam(options: argparse.Namespace) -> None:
 
 
 def _make_loaders(options: argparse.Namespace) -> tuple[dict[str, Any], list[str]]:
-    from torch_port.data import make_loaders
+    from torch_port.data import make_evaluation_loader, make_loaders
 
     names = list(dict.fromkeys(options.splits.split(",")))
     loaders, class_names = make_loaders(
@@ -111,6 +111,8 @@ def _make_loaders(options: argparse.Namespace) -> tuple[dict[str, Any], list[str
         splits=names,
         num_workers=options.workers,
     )
+    if "train" in loaders:
+        loaders["train"] = make_evaluation_loader(loaders["train"], options.image_scale)
     return {name: loaders[name] for name in names}, class_names
 
 

@@ -28,6 +28,7 @@ __all__ = [
     "get_classes_labels",
     "get_dataframe",
     "get_reproducible_ids",
+    "make_evaluation_loader",
     "make_loaders",
     "read_image",
     "test_augmentations",
@@ -153,6 +154,17 @@ def make_loaders(
         order = _order_options(len(dataset), batch_size, epoch_order if name == "train" else None)
         loaders[name] = DataLoader(dataset, num_workers=num_workers, **order)
     return loaders, class_names
+
+
+def make_evaluation_loader(source: DataLoader, image_scale: float, *, quirks: Quirks = DEFAULT) -> DataLoader:
+    """Return a loader of the same images in their order, neither augmented nor shuffled.
+
+    Counterpart of `legacy_tf.datasets.evaluation_generator`.
+    """
+    known = source.dataset
+    augmentations = test_augmentations(image_scale, quirks=quirks)
+    dataset = LungHistDataset(known.images, known.labels, known.num_classes, augmentations)
+    return DataLoader(dataset, batch_size=source.batch_sampler.batch_size, num_workers=source.num_workers)
 
 
 def _order_options(size: int, batch_size: int, epoch_order: str | None) -> dict[str, Any]:

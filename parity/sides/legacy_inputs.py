@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from legacy_tf import export
+from legacy_tf import datasets, export
 from parity.artefact import RecordingWriter, hash_file
 from parity.contract import PROFILES
 from parity.recorder import track
@@ -24,7 +24,8 @@ def record_inputs(workspace: Workspace, make_side: Callable[[], Any]) -> None:
     workspace.legacy_weights.parent.mkdir(exist_ok=True)
     export.export_checkpoint(workspace.spec.checkpoint, workspace.legacy_weights)
     with RecordingWriter(folder, key=key) as out:
-        evaluation = [(split, side.generators[split]) for split in workspace.spec.splits]
+        # Before the training generator is read, which reshuffles its images.
+        evaluation = [(split, _evaluation_generator(side, split)) for split in workspace.spec.splits]
         limit = PROFILES[workspace.spec.profile].augmented_batches
         train = side.generators["train"]
         counts = {
@@ -35,6 +36,11 @@ def record_inputs(workspace: Workspace, make_side: Callable[[], Any]) -> None:
         out.write_value("cases", cases)
         out.write_value("batches", {kind: sum(n for *_, n in sources) for kind, sources in counts.items()})
         out.write_value("weights_sha256", hash_file(workspace.legacy_weights))
+
+
+def _evaluation_generator(side: Any, split: str) -> Any:
+    made = side.generators[split]
+    return datasets.evaluation_generator(made, side.spec.image_scale) if split == "train" else made
 
 
 def _weights_are_current(workspace: Workspace) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import shutil
@@ -23,6 +24,7 @@ from parity.workspace import PROJECT
 SCALE = "0.08"
 CODE = ("legacy_tf", "parity", "torch_port", "gates.toml", "declared.toml", "pyproject.toml")
 TIMEOUT_S = 900
+STRANGE_ID = "a \"größe\" <script>alert(1)<b> & 'x'"
 
 
 @dataclass(frozen=True)
@@ -87,7 +89,20 @@ def interrupt_when(folder: Path, words: Sequence[object], appeared: Path) -> Non
 def cohort(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("data") / "small cohort"
     make_cohort(folder, 17, {"train": 12, "val": 6, "test": 6})
+    rename_image(folder, STRANGE_ID)
     return folder
+
+
+def rename_image(folder: Path, image_id: str) -> None:
+    """Give the first test image of class nor a name that every report has to escape."""
+    with (folder / "data.csv").open(newline="", encoding="utf-8") as file:
+        rows = list(csv.reader(file))
+    row = next(row for row in rows if row[0] == "nor" and row[4] in {"9", "13", "31", "40"})
+    image = folder / "images" / "nor" / f"nor_20x_{row[3]}.jpg"
+    row[3] = image_id
+    image.rename(image.with_name(f"nor_20x_{image_id}.jpg"))
+    with (folder / "data.csv").open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows(rows)
 
 
 @pytest.fixture(scope="session")

@@ -181,8 +181,8 @@ def test_options_out_of_range_are_refused(data_set, options, message):
         data.make_loaders(data_set, "20x", "published", **options)
 
 
-def test_the_evaluation_loader_of_training_images_keeps_their_order_and_pixels(data_dir):
-    loaders, _ = data.make_loaders(data_dir, "20x", "published", 0.08, batch_size=4)
+def test_the_evaluation_loader_of_training_images_keeps_their_order_and_pixels(data_set):
+    loaders, _ = data.make_loaders(data_set, "20x", "published", 0.08, batch_size=4)
     plain = data.make_evaluation_loader(loaders["train"], 0.08)
     shrink = data.test_augmentations(0.08)
     expected = [shrink(image=data.read_image(path))["image"] for path in loaders["train"].dataset.images]

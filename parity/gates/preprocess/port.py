@@ -8,7 +8,7 @@ import numpy as np
 
 from parity.artefact import RecordingWriter, hash_array, permute_axes
 from parity.sides.port import PortSide
-from torch_port import gradcam
+from torch_port import data, gradcam
 
 
 def record(side: PortSide, out: RecordingWriter) -> None:
@@ -29,6 +29,8 @@ def record(side: PortSide, out: RecordingWriter) -> None:
 def _loaded_images(side: PortSide) -> Iterator[np.ndarray]:
     """Yield what the loaders of the compared splits give, image by image, in the legacy's axis order."""
     loaders, _ = side.make_loaders()
+    if "train" in side.spec.splits:
+        loaders["train"] = data.make_evaluation_loader(loaders["train"], side.spec.image_scale)
     for split in side.spec.splits:
         for images, _labels in loaders[split]:
             for row in permute_axes(images.numpy(), "NCHW", "NHWC"):
