@@ -94,7 +94,7 @@ def _place_dict(results: Sequence[GateResult]) -> dict[str, Any] | None:
     config = next((result for result in results if result.gate == "config"), None)
     if place.gate != "config" and config is not None and (named := config.first_failure) is not None:
         words += f"; config names {named.worst}"
-    return {"gate": place.gate, "check": check.id if check else None, "words": words}
+    return {"gate": place.gate, "check": check.id if check is not None else None, "words": words}
 
 
 def _gate_dict(result: GateResult, required: Sequence[str], place: GateResult | None) -> dict[str, Any]:

@@ -64,7 +64,7 @@ class Profile:
 
 
 PROFILES: Mapping[str, Profile] = {
-    "probe": Profile(tap_images=2, augmented_batches=1, image_scale=0.08, images=4),
+    "probe": Profile(tap_images=2, augmented_batches=1, image_scale=0.08, images=3),
     "quick": Profile(tap_images=4, augmented_batches=1),
     "full": Profile(tap_images=8, augmented_batches=None),
 }

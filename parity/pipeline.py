@@ -76,7 +76,7 @@ def run(options: Options, listen: Listener) -> tuple[Verdict, Path]:
         _prepare(workspace, spec, options)
         for side in SIDES:
             log = workspace.folder / "log" / f"{side}.txt"
-            run_side(side, ["-m", f"parity.sides.{side}", str(workspace.folder)], log=log, listen=listen)
+            run_side(side, ["-m", "parity.recorder", side, str(workspace.folder)], log=log, listen=listen)
             clock.lap(side)
         if EVALUATED_GATES & set(spec.gates):
             # Much of either command is one thread's start-up: side by side they take little more than one.

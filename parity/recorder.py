@@ -1,4 +1,7 @@
-"""Records one side of a run, gate by gate, inside that side's environment."""
+"""Records one side of a run, gate by gate, inside that side's environment: ``python -m parity.recorder legacy|port RUN``.
+
+What is current is found out before the framework is imported, which takes longer than looking.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +10,12 @@ import json
 import platform
 import sys
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Sized
+from collections.abc import Iterable, Iterator, Sized
 from importlib import import_module
+from pathlib import Path
 from typing import Any, TypeVar
 
-from parity.artefact import ArtefactError, RecordingWriter
+from parity.artefact import ArtefactError, RecordingWriter, hash_file
 from parity.errors import BadInputError
 from parity.reuse import installed_versions, is_current, recording_key
 from parity.workspace import Workspace
@@ -34,52 +38,88 @@ def track(items: Iterable[T], side: str, step: str) -> Iterator[T]:
         report_progress(side, step, done, of)
 
 
-def record_gates(side: str, workspace: Workspace, make_side: Callable[[], Any]) -> None:
-    """Record every gate of the run that has a recorder for `side` and no current recording.
+def inputs_are_current(workspace: Workspace, key: str) -> bool:
+    """Return whether the stored inputs and the exported weights are whole and made from `key`."""
+    if not is_current(workspace.inputs_folder, key):
+        return False
+    weights = workspace.legacy_weights
+    return weights.is_file() and hash_file(weights) == workspace.inputs.values["weights_sha256"]
 
-    A port that raises is a finding, not a crash: the exception is recorded and fails the gate.
+
+class SideRecorder:
+    """Records what is not current; imports and builds the side the first time that something is not.
+
+    Args:
+        side: ``legacy`` or ``port``.
+        workspace: The run.
     """
-    built: Any = None
-    for gate in workspace.spec.recorded_gates:
-        name = f"parity.gates.{gate}.{side}"
-        if importlib.util.find_spec(name) is None:
-            continue
-        folder = workspace.recording_folder(side, gate)
-        key = recording_key(side, gate, workspace, depends=_depends(side, gate, workspace))
+
+    def __init__(self, side: str, workspace: Workspace) -> None:
+        self.side = side
+        self.workspace = workspace
+        self.refusals: tuple[type[Exception], ...] = (BadInputError,)
+        self._built: Any = None
+
+    def record(self) -> None:
+        """Record the inputs (legacy only) and every gate that has a recorder for this side."""
+        if self.side == "legacy":
+            key = recording_key("legacy", "inputs", self.workspace, depends={})
+            if not inputs_are_current(self.workspace, key):
+                self._build().record_inputs(key)
+        for gate in self.workspace.spec.recorded_gates:
+            if importlib.util.find_spec(f"parity.gates.{gate}.{self.side}") is not None:
+                self._record_gate(gate)
+
+    def _build(self) -> Any:
+        if self._built is None:
+            module = import_module(f"parity.sides.{self.side}")
+            self.refusals += module.REFUSALS
+            self._built = module.make_side(self.workspace)
+        return self._built
+
+    def _record_gate(self, gate: str) -> None:
+        """Record one gate. A port that raises is a finding, not a crash: the exception is recorded and fails the gate."""
+        folder = self.workspace.recording_folder(self.side, gate)
+        key = recording_key(self.side, gate, self.workspace, depends=self._depends(gate))
         if is_current(folder, key):
-            report_progress(side, f"{gate} (reused)", 1, 1)
-            continue
-        built = built or make_side()
-        report_progress(side, gate, 0, 1)
+            report_progress(self.side, f"{gate} (reused)", 1, 1)
+            return
+        side = self._build()
+        report_progress(self.side, gate, 0, 1)
         with RecordingWriter(folder, key=key) as out:
             try:
-                import_module(name).record(built, out)
+                import_module(f"parity.gates.{gate}.{self.side}").record(side, out)
                 out.write_value("installed", {"python": platform.python_version(), "packages": installed_versions()})
             except (BadInputError, MemoryError, OSError):
                 raise
             except Exception as error:
-                if side == "legacy":
+                if self.side == "legacy":
                     raise
                 traceback.print_exc()
                 out.write_value("error", f"{type(error).__name__}: {error}")
-        report_progress(side, gate, 1, 1)
+        report_progress(self.side, gate, 1, 1)
+
+    def _depends(self, gate: str) -> dict[str, str]:
+        depends = {"inputs": self.workspace.inputs.digest}
+        if self.side == "port":
+            try:
+                depends["legacy"] = self.workspace.recording("legacy", gate).digest
+            except ArtefactError:
+                depends["legacy"] = "none"
+        return depends
 
 
-def _depends(side: str, gate: str, workspace: Workspace) -> dict[str, str]:
-    depends = {"inputs": workspace.inputs.digest}
-    if side == "port":
-        try:
-            depends["legacy"] = workspace.recording("legacy", gate).digest
-        except ArtefactError:
-            depends["legacy"] = "none"
-    return depends
-
-
-def exit_on_bad_input(main: Callable[[], None], *known: type[Exception]) -> None:
-    """Run `main`; print bad input as one message and leave with exit code 2."""
-    refusals: tuple[type[Exception], ...] = (BadInputError, *known)
+def main() -> None:
+    """Record the side that the first argument names of the run whose folder is the second; bad input is exit code 2."""
+    recorder = SideRecorder(sys.argv[1], Workspace(Path(sys.argv[2])))
     try:
-        main()
-    except refusals as error:
+        recorder.record()
+    except Exception as error:
+        if not isinstance(error, recorder.refusals):
+            raise
         print(json.dumps({"error": str(error)}), flush=True)
         sys.exit(BAD_INPUT_EXIT_CODE)
+
+
+if __name__ == "__main__":
+    main()

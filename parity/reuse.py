@@ -17,6 +17,8 @@ PACKAGES = {"legacy": "legacy_tf", "port": "torch_port"}
 LOCKS = {"legacy": "requirements-tf.txt", "port": "requirements-torch.txt", "core": "requirements-core.txt"}
 _SHARED_CODE = ("contract", "architecture", "artefact", "workspace", "recorder", "reuse")
 _FLAG_PREFIXES = ("TF_", "XLA_", "OMP_", "MKL_", "ONEDNN_", "DNNL_", "CUDA_", "CUBLAS_", "TORCH_", "NVIDIA_")
+# As the process was started: frameworks set variables of their own when they are imported.
+FLAGS = {name: value for name, value in os.environ.items() if name.startswith(_FLAG_PREFIXES)}
 
 
 def hash_files(paths: Iterable[Path]) -> str:
@@ -42,10 +44,11 @@ def recording_key(side: str, gate: str, workspace: Workspace, *, depends: Mappin
     Args:
         side: ``legacy`` or ``port``.
         gate: Gate, or ``inputs``.
-        workspace: The run; its options count, except which gates were asked for.
+        workspace: The run; its options count, except which gates were asked for and, for the legacy, the port's architecture.
         depends: Digests of other recordings that this one reads.
     """
-    options = {name: value for name, value in workspace.spec.to_dict().items() if name != "gates"}
+    ignored = {"gates"} if side == "port" else {"gates", "arch"}
+    options = {name: value for name, value in workspace.spec.to_dict().items() if name not in ignored}
     code = [PROJECT / "parity" / f"{name}.py" for name in _SHARED_CODE]
     code += (PROJECT / PACKAGES[side]).rglob("*.py")
     code += (PROJECT / "parity" / "sides").glob(f"{side}*.py")
@@ -56,7 +59,7 @@ def recording_key(side: str, gate: str, workspace: Workspace, *, depends: Mappin
         "versions": installed_versions(),
         "python": platform.python_version(),
         "machine": platform.machine(),
-        "flags": {name: value for name, value in os.environ.items() if name.startswith(_FLAG_PREFIXES)},
+        "flags": FLAGS,
         "options": options,
         "fixtures": {path.name: hash_file(path) for path in workspace.fixture_paths},
         "depends": dict(depends),

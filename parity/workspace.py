@@ -94,10 +94,14 @@ class Workspace:
     def spec(self) -> RunSpec:
         return RunSpec.read_json(self.spec_path)
 
+    @property
+    def inputs_folder(self) -> Path:
+        return self.folder / "inputs"
+
     @cached_property
     def inputs(self) -> Recording:
         """The bytes that both sides are fed, made once by the legacy pipeline."""
-        return read_recording(self.folder / "inputs")
+        return read_recording(self.inputs_folder)
 
     @cached_property
     def fixture_paths(self) -> tuple[Path, ...]:

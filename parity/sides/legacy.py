@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache, cached_property
-from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -16,10 +14,13 @@ import numpy as np
 import tensorflow as tf
 
 from legacy_tf import datasets, export, models
+from legacy_tf.errors import InputError
 from parity.contract import CLASSES
-from parity.recorder import exit_on_bad_input, record_gates, track
+from parity.recorder import track
 from parity.sides.legacy_inputs import record_inputs
 from parity.workspace import Workspace
+
+REFUSALS = (InputError,)  # what `legacy_tf` raises for bad input
 
 
 class LegacySide:
@@ -69,23 +70,14 @@ class LegacySide:
         """Return the probabilities (N, K) of one batch, through the call that ``Model.predict`` makes."""
         return model.predict_on_batch(images.astype(tf.keras.backend.floatx()))
 
+    def record_inputs(self, key: str) -> None:
+        """Record what both sides are fed."""
+        record_inputs(self, key)
+
     def track(self, items: Any, step: str) -> Iterator[Any]:
         return track(items, self.name, step)
 
 
-def main() -> None:
-    """Record this side of the run whose folder is the only argument."""
-    workspace = Workspace(Path(sys.argv[1]))
-    built: list[LegacySide] = []
-
-    def make_side() -> LegacySide:
-        if not built:
-            built.append(LegacySide(workspace))
-        return built[0]
-
-    record_inputs(workspace, make_side)
-    record_gates("legacy", workspace, make_side)
-
-
-if __name__ == "__main__":
-    exit_on_bad_input(main, export.CheckpointError, datasets.DatasetError)
+def make_side(workspace: Workspace) -> LegacySide:
+    """Return the legacy side of a run."""
+    return LegacySide(workspace)

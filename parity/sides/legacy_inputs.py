@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,20 +9,15 @@ from legacy_tf import datasets, export
 from parity.artefact import RecordingWriter, hash_file
 from parity.contract import PROFILES
 from parity.recorder import track
-from parity.reuse import is_current, recording_key
-from parity.workspace import Case, Workspace, to_json
+from parity.workspace import Case, to_json
 
 
-def record_inputs(workspace: Workspace, make_side: Callable[[], Any]) -> None:
-    """Record evaluation and augmented batches, and the weights, unless they are there already."""
-    folder = workspace.folder / "inputs"
-    key = recording_key("legacy", "inputs", workspace, depends={})
-    if is_current(folder, key) and _weights_are_current(workspace):
-        return
-    side = make_side()
+def record_inputs(side: Any, key: str) -> None:
+    """Record evaluation and augmented batches, and the weights as an npz beside them."""
+    workspace = side.workspace
     workspace.legacy_weights.parent.mkdir(exist_ok=True)
     export.export_checkpoint(workspace.spec.checkpoint, workspace.legacy_weights)
-    with RecordingWriter(folder, key=key) as out:
+    with RecordingWriter(workspace.inputs_folder, key=key) as out:
         # Before the training generator is read, which reshuffles its images.
         evaluation = [(split, _evaluation_generator(side, split)) for split in workspace.spec.splits]
         limit = PROFILES[workspace.spec.profile].augmented_batches
@@ -41,11 +35,6 @@ def record_inputs(workspace: Workspace, make_side: Callable[[], Any]) -> None:
 def _evaluation_generator(side: Any, split: str) -> Any:
     made = side.generators[split]
     return datasets.evaluation_generator(made, side.spec.image_scale) if split == "train" else made
-
-
-def _weights_are_current(workspace: Workspace) -> bool:
-    path = workspace.legacy_weights
-    return path.is_file() and hash_file(path) == workspace.inputs.values["weights_sha256"]
 
 
 def _write_batches(out: RecordingWriter, kind: str, sources: list[tuple[str, Any, int]]) -> list[dict[str, Any]]:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Iterator
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
@@ -16,10 +14,12 @@ import torch
 
 from parity.artefact import permute_axes
 from parity.contract import CLASSES
-from parity.recorder import exit_on_bad_input, record_gates, track
+from parity.recorder import track
 from parity.workspace import Workspace
 from torch_port import data, model, weights
 from torch_port.errors import InputError
+
+REFUSALS = (InputError,)  # what `torch_port` raises for bad input
 
 
 class PortSide:
@@ -81,19 +81,7 @@ def convert_weights(workspace: Workspace) -> None:
     weights.write_safetensors(fresh, workspace.port_weights, provenance)
 
 
-def main() -> None:
-    """Record this side of the run whose folder is the only argument."""
-    workspace = Workspace(Path(sys.argv[1]))
-    built: list[PortSide] = []
-
-    def make_side() -> PortSide:
-        if not built:
-            convert_weights(workspace)
-            built.append(PortSide(workspace))
-        return built[0]
-
-    record_gates("port", workspace, make_side)
-
-
-if __name__ == "__main__":
-    exit_on_bad_input(main, InputError)
+def make_side(workspace: Workspace) -> PortSide:
+    """Convert the weights and return the port side of a run."""
+    convert_weights(workspace)
+    return PortSide(workspace)

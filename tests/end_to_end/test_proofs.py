@@ -84,7 +84,7 @@ def test_real_tissue_passes_at_full_size(tmp_path: Path):
 def peak_anonymous_bytes(side: str, folder: Path) -> int:
     """Run a side's recorder on a prepared run and return the peak of its anonymous memory."""
     process = subprocess.Popen(
-        [interpreter(side), "-m", f"parity.sides.{side}", str(folder)],
+        [interpreter(side), "-m", "parity.recorder", side, str(folder)],
         cwd=PROJECT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
     peak = 0

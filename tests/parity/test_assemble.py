@@ -46,6 +46,7 @@ def test_config_may_fail_before_the_place_and_names_the_parameter():
     place = _place_dict(found)
     assert place is not None
     assert place["gate"] == "blocks"
+    assert place["check"] == "blocks/float64/tap/max_rel"
     assert place["words"].endswith("config names here")
 
 
