@@ -14,7 +14,7 @@ from parity.artefact import ArtefactError, hash_file
 from parity.clock import Clock
 from parity.contract import RunSpec
 from parity.demo.cache import DEMO_FOLDER
-from parity.reuse import LOCKS, PACKAGES, hash_package, installed_versions
+from parity.reuse import INSTALLED, LOCKS, PACKAGES, hash_package
 from parity.tolerance import GatesFile
 from parity.workspace import PROJECT, Workspace
 
@@ -90,7 +90,7 @@ def _environments(workspace: Workspace) -> dict[str, Any]:
         "core": {
             "python": platform.python_version(),
             "lock": hash_file(PROJECT / LOCKS["core"]),
-            "packages": _shown(installed_versions()),
+            "packages": _shown(INSTALLED),
         }
     }
     for side in ("legacy", "port"):

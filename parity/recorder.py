@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 
 from parity.artefact import ArtefactError, RecordingWriter, hash_file
 from parity.errors import BadInputError
-from parity.reuse import installed_versions, is_current, recording_key
+from parity.reuse import INSTALLED, is_current, recording_key
 from parity.workspace import Workspace
 
 T = TypeVar("T")
@@ -89,7 +89,7 @@ class SideRecorder:
         with RecordingWriter(folder, key=key) as out:
             try:
                 import_module(f"parity.gates.{gate}.{self.side}").record(side, out)
-                out.write_value("installed", {"python": platform.python_version(), "packages": installed_versions()})
+                out.write_value("installed", {"python": platform.python_version(), "packages": INSTALLED})
             except (BadInputError, MemoryError, OSError):
                 raise
             except Exception as error:

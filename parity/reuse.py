@@ -17,8 +17,6 @@ PACKAGES = {"legacy": "legacy_tf", "port": "torch_port"}
 LOCKS = {"legacy": "requirements-tf.txt", "port": "requirements-torch.txt", "core": "requirements-core.txt"}
 _SHARED_CODE = ("contract", "architecture", "artefact", "workspace", "recorder", "reuse")
 _FLAG_PREFIXES = ("TF_", "XLA_", "OMP_", "MKL_", "ONEDNN_", "DNNL_", "CUDA_", "CUBLAS_", "TORCH_", "NVIDIA_")
-# As the process was started: frameworks set variables of their own when they are imported.
-FLAGS = {name: value for name, value in os.environ.items() if name.startswith(_FLAG_PREFIXES)}
 
 
 def hash_files(paths: Iterable[Path]) -> str:
@@ -36,6 +34,11 @@ def installed_versions() -> dict[str, str]:
     """Return every distribution that is installed in this environment."""
     found = {str(item.metadata["Name"]).lower(): item.version for item in distributions()}
     return dict(sorted(found.items()))
+
+
+# As the process was started: frameworks set variables and extend the search path when they are imported.
+FLAGS = {name: value for name, value in os.environ.items() if name.startswith(_FLAG_PREFIXES)}
+INSTALLED = installed_versions()
 
 
 def recording_key(side: str, gate: str, workspace: Workspace, *, depends: Mapping[str, str]) -> str:
@@ -56,7 +59,7 @@ def recording_key(side: str, gate: str, workspace: Workspace, *, depends: Mappin
     parts = {
         "code": hash_files(code),
         "lock": hash_file(PROJECT / LOCKS[side]),
-        "versions": installed_versions(),
+        "versions": INSTALLED,
         "python": platform.python_version(),
         "machine": platform.machine(),
         "flags": FLAGS,

@@ -26,7 +26,7 @@ def compare(workspace: Workspace, gates_file: GatesFile) -> GateResult:
     check_id = "throughput/float32/inference/ratio"
     if not rates:
         check = Check(id=check_id, verdict=Verdict.NOT_RUN, reason="no whole batch after the first: nothing was timed")
-        return GateResult(gate="throughput", checks=(check,), expected=1, compared=0, reason=check.reason)
+        return GateResult(gate="throughput", checks=(check,), expected=0, compared=0, reason=check.reason)
     legacy, port = rates
     check = Check(
         id=check_id,
