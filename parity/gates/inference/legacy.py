@@ -10,7 +10,7 @@ import tensorflow as tf
 from parity.architecture import STAGE_TAPS
 from parity.artefact import RecordingWriter
 from parity.contract import DTYPES, KINDS
-from parity.gates.inference.contract import DROPOUT_SHAPE, FREE_TAP_IMAGES, alone, predict_batches
+from parity.gates.inference.contract import DROPOUT_SHAPE, FREE_TAP_IMAGES, alone, time_batch
 from parity.sides.legacy import LegacySide
 
 
@@ -18,11 +18,12 @@ def record(side: LegacySide, out: RecordingWriter) -> None:
     for dtype in DTYPES:
         with side.precision(dtype) as model:
             for kind in KINDS:
-                batches = side.track(list(side.workspace.batches(kind)), f"inference {dtype} {kind}")
-                found, elapsed_s = predict_batches(partial(side.predict, model), batches)
-                out.write_array(f"{dtype}/{kind}/probabilities", found, "NK")
+                batches = list(side.workspace.batches(kind))
+                predict = partial(side.predict, model)
+                found = [predict(batch) for batch in side.track(batches, f"inference {dtype} {kind}")]
+                out.write_array(f"{dtype}/{kind}/probabilities", np.concatenate(found), "NK")
                 if (dtype, kind) == ("float32", "evaluation"):
-                    out.write_value("elapsed_s", elapsed_s)
+                    out.write_value("timing", time_batch(predict, batches[0]))
             outputs = [model.get_layer(tap.legacy_layer).output for tap in STAGE_TAPS]
             tapped = tf.keras.Model(model.inputs, outputs)
             for kind in KINDS:

@@ -11,7 +11,7 @@ import torch
 from parity.architecture import STAGE_TAPS, TAP_AXES
 from parity.artefact import RecordingWriter
 from parity.contract import DTYPES, KINDS
-from parity.gates.inference.contract import DROPOUT_SHAPE, FREE_TAP_IMAGES, alone, predict_batches
+from parity.gates.inference.contract import DROPOUT_SHAPE, FREE_TAP_IMAGES, alone, time_batch
 from parity.sides.port import PortSide
 from parity.workspace import Case
 
@@ -20,11 +20,12 @@ def record(side: PortSide, out: RecordingWriter) -> None:
     for dtype in DTYPES:
         network = side.model(dtype)
         for kind in KINDS:
-            batches = side.track(list(side.workspace.batches(kind)), f"inference {dtype} {kind}")
-            found, elapsed_s = predict_batches(partial(side.predict, network, dtype=dtype), batches)
-            out.write_array(f"{dtype}/{kind}/probabilities", found, "NK")
+            batches = list(side.workspace.batches(kind))
+            predict = partial(side.predict, network, dtype=dtype)
+            found = [predict(batch) for batch in side.track(batches, f"inference {dtype} {kind}")]
+            out.write_array(f"{dtype}/{kind}/probabilities", np.concatenate(found), "NK")
             if (dtype, kind) == ("float32", "evaluation"):
-                out.write_value("elapsed_s", elapsed_s)
+                out.write_value("timing", time_batch(predict, batches[0]))
         for kind in KINDS:
             for case in side.workspace.tap_cases(kind)[:FREE_TAP_IMAGES]:
                 for tap, output in _tapped(side, network, case, dtype).items():
