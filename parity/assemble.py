@@ -180,6 +180,6 @@ def _throughput(workspace: Workspace) -> list[dict[str, Any]]:
             "unit": "images/s",
             "reference": legacy,
             "candidate": port,
-            "conditions": f"{spec.device}, float32, deterministic, one batch again and again, {os.cpu_count()} cores; informs only",
+            "conditions": f"{spec.device}, float32, deterministic, one batch repeated, {os.cpu_count()} cores; informs only",
         }
     ]
