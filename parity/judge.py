@@ -42,7 +42,7 @@ def compare_gate(gate: str, workspace: Workspace, gates_file: GatesFile) -> Gate
             return _failed(gate, f"{side}/raised", f"the {side} raised {recording.values['error']}")
     try:
         result: GateResult = import_module(f"parity.gates.{gate}.compare").compare(workspace, gates_file)
-    except (ArtefactError, BadInputError, KeyError) as error:
+    except (ArtefactError, BadInputError, LookupError, TypeError, ValueError) as error:
         return _failed(gate, "recording", str(error))
     return result
 

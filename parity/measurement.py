@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from parity.contract import DTYPES
-from parity.tolerance import Limit
+from parity.tolerance import NOISE_FACTOR, Limit
 from parity.verdict import Check, Verdict
 
 MEASURES = ("max_rel", "norm_rel")
@@ -108,4 +108,18 @@ class ErrorTable:
                         limit = limit.widened(noise)
                     worst = self.worst.get((dtype, what, measure), Worst())
                     check_id = f"{gate}/{dtype}/{what}/{measure}"
-                    yield worst.to_check(check_id, limit, unit="relative", noise_floor=noise)
+                    check = worst.to_check(check_id, limit, unit="relative", noise_floor=noise)
+                    yield _without_power(check) if noise is not None and noise > limits[dtype].value else check
+
+
+def _without_power(check: Check) -> Check:
+    """Return a failed float32 check as INCONCLUSIVE where the reference's own float32 is past the ceiling and no better.
+
+    Such a checkpoint, one that is all too sure of its answer for example, leaves float32 nothing to tell: float64 decides.
+    """
+    if check.verdict is not Verdict.FAIL or check.observed is None or check.noise_floor is None:
+        return check
+    if not check.observed <= NOISE_FACTOR * check.noise_floor:
+        return check
+    reason = f"the legacy's own float32 error is past the ceiling: float32 has no power on this checkpoint; {check.reason}"
+    return replace(check, verdict=Verdict.INCONCLUSIVE, reason=reason)

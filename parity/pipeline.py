@@ -30,6 +30,7 @@ DEMO = "demo"
 EVALUATED_GATES = {"freeze", "decisions"}  # they read what the sides' own evaluate commands write
 FLOAT_BYTES = {"float32": 4, "float64": 8}
 WEIGHTS_BYTES = 300_000_000
+SMALLEST_SCALE = 0.03  # 36 x 48 pixels: below it the last maps of the network have one cell
 GPU_DEVICE_FILE = "/dev/nvidia0"
 
 
@@ -67,6 +68,7 @@ def run(options: Options, listen: Listener) -> tuple[Verdict, Path]:
     workspace, clock = Workspace(options.folder), Clock()
     gates_file = read_gates_file(PROJECT / "gates.toml")
     with workspace.lock():
+        shutil.rmtree(workspace.report, ignore_errors=True)  # an older verdict must not outlive a run that stops
         data = options.data.resolve() if options.data else demo_dataset(listen)
         facts = read_dataset(data, options.resolution)
         checkpoint = demo_checkpoint(listen) if options.checkpoint == DEMO else Path(options.checkpoint).resolve()
@@ -112,13 +114,19 @@ def make_spec(options: Options, data: Path, facts: DatasetFacts, checkpoint: Pat
         split=split,
         split_sha256=hash_file(Path(split)) if Path(split).is_absolute() else "",
         splits=options.splits,
-        image_scale=options.image_scale or profile.image_scale,
+        image_scale=_check_scale(profile.image_scale if options.image_scale is None else options.image_scale),
         images=options.images or profile.images,
         profile=options.profile,
         arch=options.arch,
         device=choose_device(options.device),
         gates=tuple(gates),
     )
+
+
+def _check_scale(scale: float) -> float:
+    if not (SMALLEST_SCALE <= scale <= 1.0):
+        raise bad_input("--image-scale", f"be from {SMALLEST_SCALE} to 1", scale, "the command line", "leave it out for 0.25")
+    return scale
 
 
 def choose_device(asked: str | None) -> str:
@@ -185,7 +193,6 @@ def check_disk(spec: RunSpec, facts: DatasetFacts, workspace: Workspace) -> int:
 
 def _prepare(workspace: Workspace, spec: RunSpec, options: Options) -> None:
     workspace.report.mkdir(parents=True, exist_ok=True)
-    (workspace.report / "report.json").unlink(missing_ok=True)
     spec.write_json(workspace.spec_path)
     write_fixtures(workspace.fixtures)
     workspace.witness.unlink(missing_ok=True)

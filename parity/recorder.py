@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 
 from parity.artefact import ArtefactError, RecordingWriter, hash_file
 from parity.errors import BadInputError
-from parity.reuse import INSTALLED, is_current, recording_key
+from parity.reuse import INSTALLED, hash_code, is_current, recording_key
 from parity.workspace import Workspace
 
 T = TypeVar("T")
@@ -59,6 +59,9 @@ class SideRecorder:
         self.workspace = workspace
         self.refusals: tuple[type[Exception], ...] = (BadInputError,)
         self._built: Any = None
+        # Before any of it is imported: code that is edited during a run must not be credited with what it did not do.
+        for gate in ("inputs", *workspace.spec.recorded_gates):
+            hash_code(side, gate)
 
     def record(self) -> None:
         """Record the inputs (legacy only) and every gate that has a recorder for this side."""

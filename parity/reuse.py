@@ -7,6 +7,7 @@ import json
 import os
 import platform
 from collections.abc import Iterable, Mapping
+from functools import cache
 from importlib.metadata import distributions
 from pathlib import Path
 
@@ -41,6 +42,17 @@ FLAGS = {name: value for name, value in os.environ.items() if name.startswith(_F
 INSTALLED = installed_versions()
 
 
+@cache
+def hash_code(side: str, gate: str) -> str:
+    """Return one hash over the code that records a gate, as it was when this process first asked."""
+    code = [PROJECT / "parity" / f"{name}.py" for name in _SHARED_CODE]
+    code += (PROJECT / PACKAGES[side]).rglob("*.py")
+    code += (PROJECT / "parity" / "sides").glob(f"{side}*.py")
+    folder = PROJECT / "parity" / "gates" / gate
+    code += [path for path in (folder / f"{side}.py", folder / "contract.py") if path.is_file()]
+    return hash_files(code)
+
+
 def recording_key(side: str, gate: str, workspace: Workspace, *, depends: Mapping[str, str]) -> str:
     """Return what a recording depends on, as one hash.
 
@@ -52,12 +64,8 @@ def recording_key(side: str, gate: str, workspace: Workspace, *, depends: Mappin
     """
     ignored = {"gates"} if side == "port" else {"gates", "arch"}
     options = {name: value for name, value in workspace.spec.to_dict().items() if name not in ignored}
-    code = [PROJECT / "parity" / f"{name}.py" for name in _SHARED_CODE]
-    code += (PROJECT / PACKAGES[side]).rglob("*.py")
-    code += (PROJECT / "parity" / "sides").glob(f"{side}*.py")
-    code += (PROJECT / "parity" / "gates" / gate).glob(f"{side}.py")
     parts = {
-        "code": hash_files(code),
+        "code": hash_code(side, gate),
         "lock": hash_file(PROJECT / LOCKS[side]),
         "versions": INSTALLED,
         "python": platform.python_version(),
@@ -75,5 +83,7 @@ def is_current(folder: Path, key: str) -> bool:
     try:
         recording = read_recording(folder)
     except ArtefactError:
+        return False
+    if "error" in recording.values:  # what raised once, out of memory for example, is tried again
         return False
     return recording.key == key and all((folder / entry.file).is_file() for entry in recording.arrays.values())

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from parity.artefact import Recording, read_recording
+from parity.artefact import ArtefactError, Recording, read_recording
 from parity.contract import KINDS, RunSpec
 from parity.errors import bad_input
 
@@ -83,7 +83,13 @@ class Workspace:
         return self.folder / side / gate
 
     def recording(self, side: str, gate: str) -> Recording:
-        """Open what `side` recorded for `gate`; raises `parity.artefact.ArtefactError` where there is nothing whole."""
+        """Open what `side` recorded for `gate` in this run.
+
+        Raises:
+            ArtefactError: There is nothing whole, or it is left from a run with other gates.
+        """
+        if gate not in self.spec.recorded_gates:
+            raise ArtefactError(f"{gate} is not recorded in this run")
         return read_recording(self.recording_folder(side, gate))
 
     def evaluation_output(self, side: str) -> Path:
@@ -136,7 +142,13 @@ class Workspace:
         Raises:
             BadInputError: Another run holds it.
         """
-        self.folder.mkdir(parents=True, exist_ok=True)
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            (self.folder / ".lock").touch()
+        except OSError as error:
+            raise bad_input(
+                "--out", "be a folder that can be written", str(error), "the command line", "choose another folder"
+            ) from error
         with (self.folder / ".lock").open("w") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -9,11 +9,16 @@ import numpy as np
 import pytest
 
 from parity.comparison import Comparison, Expected, compare_table
+from parity.contract import RunSpec
 from parity.measurement import ErrorTable, relative_error
 from parity.tolerance import Limit
 from parity.verdict import GateResult, Verdict
 from parity.workspace import Workspace
 
+SPEC = RunSpec(
+    data="", data_sha256="", checkpoint="", checkpoint_sha256="", resolution="20x", split="published", split_sha256="",
+    splits=("val",), image_scale=0.08, images=None, profile="probe", arch="resnet50v2", device="cpu", gates=("blocks",),
+)  # fmt: skip
 LIMIT = Limit(value=1e-6, reason="test")
 NAMES = ("batch0", "batch1")
 EXPECTED = {name: Expected(axes="NK", shape=(5, 3), dtype="float32") for name in NAMES}
@@ -28,6 +33,7 @@ def make_arrays() -> Arrays:
 def compare(tmp_path, write_recording, reference: Arrays, candidate: Arrays, expected=EXPECTED) -> GateResult:
     write_recording("legacy", reference)
     write_recording("port", candidate)
+    SPEC.write_json(Workspace(tmp_path).spec_path)
     comparison = Comparison.open(Workspace(tmp_path), "blocks", expected)
     errors = ErrorTable()
     for name in expected:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from parity import pipeline
+from parity.artefact import ArtefactError
 from parity.contract import GATES, PROFILES, RunSpec
 from parity.dataset import DatasetFacts
 from parity.errors import BadInputError
@@ -35,7 +36,7 @@ def test_defaults_are_filled_in(checkpoint: Path):
     assert (quick.resolution, quick.split, quick.splits) == ("20x", "published", ("val", "test"))
     assert "throughput" in quick.gates
     probe = spec(checkpoint, profile="probe")
-    assert (probe.height_px, probe.width_px, probe.images) == (96, 128, 4)
+    assert (probe.height_px, probe.width_px, probe.images) == (96, 128, 3)
     assert spec(checkpoint, profile="probe", images=7).images == 7
 
 
@@ -143,3 +144,21 @@ def test_help_names_every_option():
         assert option in shown
     for option in ("--arch", "--device", "--witness", "--gates", "--out"):
         assert option in shown
+
+
+@pytest.mark.parametrize("scale", [0.0, 0.02, 1.5, float("nan"), float("inf")])
+def test_an_impossible_scale_is_bad_input(checkpoint: Path, scale: float):
+    with pytest.raises(BadInputError, match=r"`--image-scale` must be from 0\.03 to 1"):
+        spec(checkpoint, image_scale=scale)
+
+
+def test_a_folder_that_cannot_be_made_is_bad_input(checkpoint: Path):
+    with pytest.raises(BadInputError, match=r"be a folder that can be written"), Workspace(checkpoint).lock():
+        pass
+
+
+def test_a_gate_that_this_run_does_not_record_is_not_read(checkpoint: Path, tmp_path: Path):
+    workspace = Workspace(tmp_path)
+    spec(checkpoint, gates=("decode",)).write_json(workspace.spec_path)
+    with pytest.raises(ArtefactError, match=r"^gradcam is not recorded in this run$"):
+        workspace.recording("port", "gradcam")

@@ -48,6 +48,7 @@ def key(project: Path, tmp_path: Path) -> Callable[..., str]:
     def make(side: str = "port", **options: object) -> str:
         workspace = Workspace(tmp_path / "run")
         workspace.fixtures.mkdir(parents=True, exist_ok=True)
+        reuse.hash_code.cache_clear()  # as another process would
         RunSpec.from_dict({**SPEC.to_dict(), **options}).write_json(workspace.spec_path)
         return recording_key(side, "blocks", workspace, depends={"inputs": "a"})
 
@@ -117,6 +118,19 @@ def test_another_fixture_makes_it_stale(key, tmp_path: Path):
     before = key()
     (tmp_path / "run" / "fixtures" / "a.jpg").write_bytes(b"x")
     assert key() != before
+
+
+def test_code_edited_during_a_run_is_not_credited(project: Path, key):
+    before = reuse.hash_code("port", "blocks")
+    (project / "torch_port" / "model.py").write_text("two")
+    assert reuse.hash_code("port", "blocks") == before
+
+
+def test_a_gate_that_raised_is_tried_again(tmp_path: Path):
+    folder = tmp_path / "port" / "blocks"
+    with RecordingWriter(folder, key="k") as out:
+        out.write_value("error", "RuntimeError: out of memory")
+    assert not is_current(folder, "k")
 
 
 def test_only_a_whole_recording_with_the_same_key_is_current(tmp_path: Path):

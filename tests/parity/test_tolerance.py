@@ -39,6 +39,19 @@ def test_the_float64_reference_judges_float32():
     assert check.verdict is Verdict.PASS
 
 
+@pytest.mark.parametrize(("found", "verdict"), [(5e-3, Verdict.INCONCLUSIVE), (5e-2, Verdict.FAIL), (5e-4, Verdict.PASS)])
+def test_float32_without_power_is_inconclusive_and_never_passes(found: float, verdict: Verdict):
+    """The reference's own float32 is past the ceiling: a candidate like it proves nothing, a worse one is wrong."""
+    truth = np.array([1.0])
+    errors = ErrorTable()
+    errors.add("float64", "tap", "image 0", truth=truth, found=truth)
+    errors.add("float32", "tap", "image 0", truth=truth, found=truth + found)
+    errors.add("noise", "tap", "image 0", truth=truth, found=truth + 4e-3)
+    limits = {"float64": Limit(value=1e-10, reason=""), "float32": CEILING}
+    checks = {check.id: check for check in errors.checks("gradcam", ["tap"], limits)}
+    assert checks["gradcam/float32/tap/max_rel"].verdict is verdict
+
+
 @pytest.mark.parametrize(
     ("values", "verdict"),
     [

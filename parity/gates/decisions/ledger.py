@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from parity.artefact import ArtefactError, read_recording
+from parity.artefact import ArtefactError
 from parity.contract import CLASSES, KINDS
 from parity.predictions import read_predictions
 from parity.workspace import EVALUATION_ERROR, Workspace
@@ -72,11 +72,15 @@ def margin(probabilities: np.ndarray) -> float:
 
 def read_shared_rows(workspace: Workspace) -> list[Row]:
     """Return the rows of the shared bytes, from what the inference gate recorded in float32."""
-    sides = [read_recording(workspace.recording_folder(side, "inference")) for side in ("legacy", "port")]
+    sides = [workspace.recording(side, "inference") for side in ("legacy", "port")]
     rows: list[Row] = []
     for kind in KINDS:
         reference, candidate = (side.read_array(f"float32/{kind}/probabilities") for side in sides)
-        for case, a, b in zip(workspace.cases(kind), reference, candidate, strict=True):
+        cases = workspace.cases(kind)
+        for side, array in (("legacy", reference), ("port", candidate)):
+            if array.shape != (len(cases), len(CLASSES)) or not np.isfinite(array).all():
+                raise ArtefactError(f"{side}: probabilities of the {kind} images are not one finite row for each image")
+        for case, a, b in zip(cases, reference, candidate, strict=True):
             rows.append(Row(image=case.image, kind=kind, split=case.split, label=case.label, reference=a, candidate=b))
     return rows
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from parity.artefact import Recording
 from parity.comparison import Comparison, Expected, compare_table
-from parity.contract import CLASSES, SPLITS
+from parity.contract import SPLITS
 from parity.measurement import ErrorTable
 from parity.tolerance import GatesFile
 from parity.verdict import Check, GateResult, Verdict
@@ -18,7 +18,8 @@ COLUMNS = ("images", "labels", "patients", "batches", "length")
 
 
 def compare(workspace: Workspace, gates_file: GatesFile) -> GateResult:
-    weights = Expected(axes="K", shape=(len(CLASSES),), dtype="float64")
+    present = set(workspace.recording("legacy", "loader").values["train"]["labels"])
+    weights = Expected(axes="K", shape=(len(present),), dtype="float64")
     comparison = Comparison.open(workspace, "loader", {"class_weights": weights})
     reference, candidate = comparison.reference.values, comparison.candidate.values
     checks: list[Check] = []

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from parity.artefact import RecordingWriter
-from parity.contract import CLASSES, RunSpec
+from parity.contract import CLASSES, GATES, RunSpec
 from parity.tolerance import GatesFile, read_gates_file
 from parity.verdict import GateResult
 from parity.workspace import PROJECT, Case, Workspace, to_json
@@ -21,7 +21,7 @@ LABELS = (0, 0, 1, 1, 2, 2)
 SPEC = RunSpec(
     data="/data", data_sha256="", checkpoint="/c.h5", checkpoint_sha256="", resolution="20x", split="published",
     split_sha256="", splits=("val", "test"), image_scale=0.08, images=None, profile="probe",
-    arch="resnet50v2", device="cpu", gates=(),
+    arch="resnet50v2", device="cpu", gates=tuple(GATES),
 )  # fmt: skip
 
 

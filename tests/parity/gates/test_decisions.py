@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import f1_score, roc_auc_score
 
+from parity.artefact import ArtefactError
 from parity.gates.decisions import compare as gate
 from parity.gates.decisions import figures
 from parity.gates.decisions.ledger import Row, margin
@@ -153,3 +154,11 @@ def test_margins_by_hand():
     assert row.changed
     assert row.to_dict(0.0)["candidate"]["prediction"] == "nor"
     assert LABELS[row.label] == 0
+
+
+def test_probabilities_that_are_not_finite_are_no_ledger(handmade: HandmadeRun):
+    rows = probabilities()
+    evaluate(handmade, rows, rows)
+    handmade.port.arrays["float32/evaluation/probabilities"][0][2, 1] = np.nan
+    with pytest.raises(ArtefactError, match=r"^port: probabilities of the evaluation images"):
+        handmade.compare("inference", gate.compare)
