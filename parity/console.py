@@ -40,6 +40,7 @@ def _print_steps() -> Listener:
         name = f"{message['side']}: {message['step']}"
         if name not in seen:
             seen.add(name)
-            print(name, file=sys.stderr, flush=True)
+            sys.stderr.write(f"{name}\n")  # one call: the two evaluate commands report from two threads
+            sys.stderr.flush()
 
     return listen
