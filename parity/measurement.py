@@ -92,6 +92,17 @@ class ErrorTable:
         for measure in MEASURES:
             self.worst.setdefault((kind, what, measure), Worst()).add(getattr(error, measure), place, found.size)
 
+    def add_precisions(
+        self, what: str, place: str, double: tuple[np.ndarray, np.ndarray], single: tuple[np.ndarray, np.ndarray] | None
+    ) -> None:
+        """Add an array that was recorded in both precisions, each as (reference, candidate)."""
+        truth, candidate = double
+        self.add("float64", what, place, truth=truth, found=candidate)
+        if single is not None:
+            own, candidate = single
+            self.add("float32", what, place, truth=truth, found=candidate)
+            self.add("noise", what, place, truth=truth, found=own)
+
     def noise_floor(self, measure: str) -> float:
         """Return the largest float32 error of the reference."""
         return max((w.observed for (kind, _, m), w in self.worst.items() if (kind, m) == ("noise", measure)), default=0.0)

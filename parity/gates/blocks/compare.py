@@ -44,10 +44,9 @@ def add_precisions(errors: ErrorTable, comparison: Comparison, place: str, *, wh
     single = next(comparison.pairs(f"float32/{place}"), None)
     if double is None:
         return
-    errors.add("float64", what, shown, truth=double.reference, found=double.candidate)
-    if single is not None:
-        errors.add("float32", what, shown, truth=double.reference, found=single.candidate)
-        errors.add("noise", what, shown, truth=double.reference, found=single.reference)
+    errors.add_precisions(
+        what, shown, (double.reference, double.candidate), (single.reference, single.candidate) if single else None
+    )
 
 
 def compare(workspace: Workspace, gates_file: GatesFile) -> GateResult:

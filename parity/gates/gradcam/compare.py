@@ -27,10 +27,8 @@ def compare(workspace: Workspace, gates_file: GatesFile) -> GateResult:
         if double is None or single is None:
             continue
         for row, case in enumerate(workspace.cases(kind)):
-            truth = double.reference[row]
-            errors.add("float64", f"raw/{kind}", case.name, truth=truth, found=double.candidate[row])
-            errors.add("float32", f"raw/{kind}", case.name, truth=truth, found=single.candidate[row])
-            errors.add("noise", f"raw/{kind}", case.name, truth=truth, found=single.reference[row])
+            rows = [(pair.reference[row], pair.candidate[row]) for pair in (double, single)]
+            errors.add_precisions(f"raw/{kind}", case.name, *rows)
         dead += _dead_checks(workspace, kind, double.reference, double.candidate, gates_file.limit("gradcam/dead"))
     limits = {dtype: gates_file.limit(f"gradcam/{dtype}") for dtype in DTYPES}
     checks = [*errors.checks("gradcam", [f"raw/{kind}" for kind in KINDS], limits), *dead]

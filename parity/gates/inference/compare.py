@@ -51,11 +51,8 @@ def _add_rows(errors: ErrorTable, comparison: Comparison, name: str, cases: tupl
     if double is None:
         return
     for row, case in enumerate(cases):
-        truth = double.reference[row]
-        errors.add("float64", name, case.name, truth=truth, found=double.candidate[row])
-        if single is not None:
-            errors.add("float32", name, case.name, truth=truth, found=single.candidate[row])
-            errors.add("noise", name, case.name, truth=truth, found=single.reference[row])
+        rows = (single.reference[row], single.candidate[row]) if single else None
+        errors.add_precisions(name, case.name, (double.reference[row], double.candidate[row]), rows)
 
 
 def _invariance_check(workspace: Workspace, comparison: Comparison, limit: Limit) -> Check:
