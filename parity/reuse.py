@@ -16,7 +16,7 @@ from parity.workspace import PROJECT, Workspace
 
 PACKAGES = {"legacy": "legacy_tf", "port": "torch_port"}
 LOCKS = {"legacy": "requirements-tf.txt", "port": "requirements-torch.txt", "core": "requirements-core.txt"}
-_SHARED_CODE = ("contract", "architecture", "artefact", "workspace", "recorder", "reuse")
+_SHARED_CODE = ("contract", "training", "architecture", "artefact", "workspace", "recorder", "reuse")
 _FLAG_PREFIXES = ("TF_", "XLA_", "OMP_", "MKL_", "ONEDNN_", "DNNL_", "CUDA_", "CUBLAS_", "TORCH_", "NVIDIA_")
 
 
@@ -62,6 +62,7 @@ def recording_key(side: str, gate: str, workspace: Workspace, *, depends: Mappin
         workspace: The run; its options count, except which gates were asked for and, for the legacy, the port's architecture.
         depends: Digests of other recordings that this one reads.
     """
+    fixtures = [*workspace.fixture_paths, *sorted(workspace.gate_fixtures(gate).glob("*"))]
     ignored = {"gates"} if side == "port" else {"gates", "arch"}
     options = {name: value for name, value in workspace.spec.to_dict().items() if name not in ignored}
     parts = {
@@ -72,7 +73,7 @@ def recording_key(side: str, gate: str, workspace: Workspace, *, depends: Mappin
         "machine": platform.machine(),
         "flags": FLAGS,
         "options": options,
-        "fixtures": {path.name: hash_file(path) for path in workspace.fixture_paths},
+        "fixtures": {path.name: hash_file(path) for path in fixtures},
         "depends": dict(depends),
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""Command line: ``python -m torch_port convert|evaluate|gradcam``."""
+"""Command line: ``python -m torch_port convert|train|evaluate|gradcam``."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from torch_port.errors import InputError
-from torch_port.names import ARCHITECTURES, CLASSES, RESOLUTIONS, SPLITS
+from torch_port.names import ARCHITECTURES, CLASSES, EPOCH_ORDERS, PRECISIONS, RESOLUTIONS, SPLITS
 
 BAD_INPUT = 2
 INTERRUPTED = 130
@@ -36,6 +36,7 @@ def make_parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     _add_convert(commands)
+    _add_train(commands)
     _add_evaluate(commands)
     _add_gradcam(commands)
     return parser
@@ -57,6 +58,13 @@ def run_convert(options: argparse.Namespace) -> None:
     classes = options.classes.split(",")
     convert(options.checkpoint, options.out, len(classes), classes=classes)
     print(f"wrote {options.out}")
+
+
+def run_train(options: argparse.Namespace) -> None:
+    """Train a network on a data set."""
+    from torch_port import train_command
+
+    train_command.run_train(options)
 
 
 def run_evaluate(options: argparse.Namespace) -> None:
@@ -135,15 +143,68 @@ def _add_convert(commands: Any) -> None:
     command.set_defaults(run=run_convert)
 
 
+def _add_train(commands: Any) -> None:
+    command = commands.add_parser(
+        "train", help="train a network as the legacy does; writes weights, history, curves and test figures"
+    )
+    _add_data_options(command)
+    add = command.add_argument
+    add(
+        "--weights",
+        default="imagenet",
+        metavar="imagenet|none|FILE",
+        help="start weights: the ImageNet file that Keras has downloaded, random ones, or a Keras weights file of the "
+        "headless ResNet50V2 (default: %(default)s)",
+    )
+    add("--epochs", type=_positive, default=2000, metavar="N", help="at most so many epochs (default: %(default)s)")
+    add(
+        "--patience",
+        type=_positive,
+        default=25,
+        metavar="N",
+        help="stop after so many epochs without progress (default: %(default)s)",
+    )
+    add(
+        "--patience-lr",
+        type=_positive,
+        default=10,
+        metavar="N",
+        help="divide the learning rate by 10 after so many epochs without progress (default: %(default)s)",
+    )
+    add("--learning-rate", type=float, default=1e-4, help="of Adam (default: %(default)s)")
+    add(
+        "--class-weights",
+        choices=("balanced", "none"),
+        default="balanced",
+        help="weights of the training loss: n / (classes * images of the class), or all 1 (default: %(default)s)",
+    )
+    add(
+        "--epoch-order",
+        choices=EPOCH_ORDERS,
+        default=EPOCH_ORDERS[0],
+        help="every image once in an epoch, or as the legacy, which misses some and sees others twice (default: %(default)s)",
+    )
+    add("--workers", type=int, metavar="N", help="processes that read images (default: 2; 0 for the legacy order)")
+    add("--seed", type=int, help="seed of weights, order, augmentation and dropout (default: a new one, kept in training.json)")
+    add("--devices", type=_positive, default=1, metavar="N", help="GPUs, or processes on a CPU (default: %(default)s)")
+    add("--num-nodes", type=_positive, default=1, metavar="N", help="machines (default: %(default)s)")
+    add("--strategy", default="auto", help="Lightning's strategy, for example ddp (default: %(default)s)")
+    add("--precision", choices=PRECISIONS, default=PRECISIONS[0], help="Lightning's precision (default: %(default)s)")
+    add("--resume", action="store_true", help="go on from the last whole epoch of the training in --out")
+    command.set_defaults(run=run_train)
+
+
 def _add_evaluate(commands: Any) -> None:
     command = commands.add_parser("evaluate", help="predict the images of a data set; writes predictions.csv and metrics.json")
     _add_data_options(command)
+    _add_checkpoint_options(command)
     command.set_defaults(run=run_evaluate)
 
 
 def _add_gradcam(commands: Any) -> None:
     command = commands.add_parser("gradcam", help="show what the network looks at; writes overlays and raw maps")
     _add_data_options(command)
+    _add_checkpoint_options(command)
     command.add_argument("--samples", type=int, default=8, metavar="N", help="images to explain (default: %(default)s)")
     command.add_argument(
         "--mask-thresh",
@@ -160,12 +221,6 @@ def _add_data_options(command: argparse.ArgumentParser) -> None:
     add = command.add_argument
     add("--data", required=True, metavar="DIR", help="folder with data.csv and images/")
     add(
-        "--checkpoint",
-        required=True,
-        metavar="FILE",
-        help="file of `convert`, or a legacy checkpoint that it could convert",
-    )
-    add(
         "--resolution",
         default="20x",
         choices=RESOLUTIONS,
@@ -176,30 +231,40 @@ def _add_data_options(command: argparse.ArgumentParser) -> None:
         default="published",
         help="published, random, or a CSV file with patient_id and split (default: %(default)s)",
     )
-    add("--splits", default="val,test", help=f"parts to use, of {','.join(SPLITS)} (default: %(default)s)")
     add(
         "--image-scale",
         type=float,
         default=0.25,
         help="network input as a fraction of 1200 x 1600 (default: %(default)s)",
     )
-    add("--batch-size", type=int, default=8, help="images in a batch (default: %(default)s)")
+    add("--batch-size", type=int, default=8, help="images in a batch, of all processes together (default: %(default)s)")
     add(
         "--images",
         type=int,
         metavar="N",
         help="first N images of each part, balanced over classes (default: all)",
     )
-    add(
-        "--workers",
-        type=int,
-        default=0,
-        metavar="N",
-        help="processes that read images (default: %(default)s)",
-    )
     add("--arch", default="resnet50v2", choices=ARCHITECTURES, help="architecture (default: %(default)s)")
     add("--device", choices=("cpu", "cuda"), help="where to compute (default: the GPU if there is one)")
     add("--out", required=True, metavar="DIR", help="folder for the results")
+
+
+def _add_checkpoint_options(command: argparse.ArgumentParser) -> None:
+    add = command.add_argument
+    add(
+        "--checkpoint",
+        required=True,
+        metavar="FILE",
+        help="file of `convert` or `train`, or a legacy checkpoint that `convert` could read",
+    )
+    add("--splits", default="val,test", help=f"parts to use, of {','.join(SPLITS)} (default: %(default)s)")
+    add("--workers", type=int, default=0, metavar="N", help="processes that read images (default: %(default)s)")
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"must be a whole number of at least 1, got {text!r}")
+    return int(text)
 
 
 if __name__ == "__main__":

@@ -11,13 +11,13 @@ import numpy as np
 import torch
 from sklearn.utils.class_weight import compute_class_weight
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, Sampler, SequentialSampler
 
 from torch_port.errors import DataError
 from torch_port.images import check_images, read_image
 from torch_port.metadata import get_classes_labels, get_dataframe
 from torch_port.names import CLASSES, EPOCH_ORDERS, SPLITS
-from torch_port.order import LegacyBatchSampler, batches_as_fit
+from torch_port.order import Draw, EpochSampler, LegacyBatchSampler, SharedBatchSampler, random_stream
 from torch_port.quirks import DEFAULT, Quirks
 from torch_port.splits import get_reproducible_ids, make_split, take_balanced, train_test_split
 from torch_port.transforms import test_augmentations, train_augmentations
@@ -66,7 +66,18 @@ class LungHistDataset(Dataset[tuple[Tensor, Tensor]]):
     def __len__(self) -> int:
         return len(self.images)
 
-    def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
+    def __getitem__(self, item: int | Draw) -> tuple[Tensor, Tensor]:
+        """Return an image (3, H, W) and its label (num_classes,), both float32.
+
+        Args:
+            item: A position draws from the global random numbers, a `Draw` from its own.
+        """
+        if isinstance(item, Draw):
+            with random_stream(item.stream):
+                return self._read(item.index)
+        return self._read(item)
+
+    def _read(self, index: int) -> tuple[Tensor, Tensor]:
         image = self.augment(image=read_image(self.images[index]))["image"]  # (H, W, 3), float32
         label = torch.zeros(self.num_classes)
         label[self.labels[index]] = 1
@@ -97,6 +108,7 @@ def make_loaders(
     images: int | None = None,
     splits: Sequence[str] | None = None,
     epoch_order: str | None = None,
+    seed: int = 0,
     num_workers: int = 0,
     quirks: Quirks = DEFAULT,
 ) -> tuple[dict[str, DataLoader], list[str]]:
@@ -114,10 +126,10 @@ def make_loaders(
         batch_size: Images in a batch; the last one may be short.
         images: Take so many images of each split, balanced over classes; None takes all.
         splits: Splits to make; None makes all.
-        epoch_order: Order of training images. ``permutation``; ``legacy``: that of the legacy generator when
-            its batches are asked for from first to last, and its global random seed; ``legacy_fit``: the same
-            with the batches in the order of Keras' ``fit``. None follows the quirk ``mid_epoch_reshuffle``.
-        num_workers: Worker processes of each loader; the legacy orders need 0.
+        epoch_order: ``permutation``: every training image once, see `EpochSampler`; ``legacy``: the order of Keras'
+            ``fit``, and the legacy's global random seed. None follows the quirk ``mid_epoch_reshuffle``.
+        seed: Seed of order and augmentation of the training images; the legacy order has its own.
+        num_workers: Worker processes of each loader; the legacy order needs 0.
         quirks: Switches.
 
     Returns:
@@ -126,21 +138,18 @@ def make_loaders(
     Raises:
         DataError: The data set, the split or an option cannot be used.
     """
-    epoch_order = epoch_order or ("legacy_fit" if quirks.mid_epoch_reshuffle else "permutation")
-    _check_options(image_scale, batch_size, splits, epoch_order, num_workers)
+    epoch_order = epoch_order or ("legacy" if quirks.mid_epoch_reshuffle else "permutation")
+    _check_options(image_scale, batch_size, splits, seed)
+    _check_order(epoch_order, num_workers)
     frames, class_names = _read_frames(Path(data_dir), resolution, split, images)
     wanted = [name for name in SPLITS if splits is None or name in splits]
     for name in wanted:
         if frames[name].empty:
             raise DataError.about(
-                "split",
-                must=f"have images for {name}",
-                got="none",
-                place=f"--split {split}",
-                remedy="leave it out of --splits",
+                "split", must=f"have images for {name}", got="none", place=f"--split {split}", remedy="leave it out of --splits"
             )
     check_images(path for name in wanted for path in frames[name]["image_path"])
-    if epoch_order != "permutation":
+    if epoch_order == "legacy":
         random.seed(LEGACY_SEED)  # every generator of the legacy does so when it is made
     loaders = {}
     for name in wanted:
@@ -151,8 +160,8 @@ def make_loaders(
             len(class_names),
             make_augmentations(image_scale, quirks=quirks),
         )
-        order = _order_options(len(dataset), batch_size, epoch_order if name == "train" else None)
-        loaders[name] = DataLoader(dataset, num_workers=num_workers, **order)
+        batches = _make_batches(dataset, batch_size, order=epoch_order, seed=seed if name == "train" else None)
+        loaders[name] = DataLoader(dataset, batch_sampler=batches, num_workers=num_workers, persistent_workers=num_workers > 0)
     return loaders, class_names
 
 
@@ -167,30 +176,23 @@ def make_evaluation_loader(source: DataLoader, image_scale: float, *, quirks: Qu
     return DataLoader(dataset, batch_size=source.batch_sampler.batch_size, num_workers=source.num_workers)
 
 
-def _order_options(size: int, batch_size: int, epoch_order: str | None) -> dict[str, Any]:
-    if epoch_order in ("legacy", "legacy_fit"):
-        batch_order = batches_as_fit if epoch_order == "legacy_fit" else range
-        return {"batch_sampler": LegacyBatchSampler(size, batch_size, batch_order)}
-    return {"batch_size": batch_size, "shuffle": epoch_order == "permutation"}
+def _make_batches(dataset: LungHistDataset, batch_size: int, *, order: str, seed: int | None) -> Sampler:
+    """Return the batches of a training, or where `seed` is None, the images in their order."""
+    if order == "legacy":
+        return LegacyBatchSampler(dataset, batch_size, shuffle=seed is not None)
+    sampler = SequentialSampler(dataset) if seed is None else EpochSampler(len(dataset), seed)
+    return SharedBatchSampler(sampler, batch_size)
 
 
 def _read_frames(data_dir: Path, resolution: str, split: str | Path, images: int | None) -> tuple[dict, list[str]]:
     if not data_dir.is_dir():
         raise DataError.about(
-            "data",
-            must="be a folder with data.csv and images/",
-            got="no such folder",
-            place=data_dir,
-            remedy="check --data",
+            "data", must="be a folder with data.csv and images/", got="no such folder", place=data_dir, remedy="check --data"
         )
     df = get_dataframe(data_dir / "data.csv", resolution, data_dir / "images")
     if df.empty:
         raise DataError.about(
-            "data.csv",
-            must=f"have images of resolution {resolution}",
-            got="none",
-            place=data_dir,
-            remedy="check --resolution",
+            "data.csv", must=f"have images of resolution {resolution}", got="none", place=data_dir, remedy="check --resolution"
         )
     class_names, df["targetclass"] = get_classes_labels(data_dir / "images", df["image_path"])
     if tuple(class_names) != CLASSES:
@@ -205,9 +207,7 @@ def _read_frames(data_dir: Path, resolution: str, split: str | Path, images: int
     return frames if images is None else {name: take_balanced(frame, images) for name, frame in frames.items()}, class_names
 
 
-def _check_options(
-    image_scale: float, batch_size: int, splits: Sequence[str] | None, epoch_order: str, num_workers: int
-) -> None:
+def _check_options(image_scale: float, batch_size: int, splits: Sequence[str] | None, seed: int) -> None:
     unknown = sorted(set(splits or ()) - set(SPLITS))
     if unknown or (splits is not None and not splits):
         raise DataError.about(
@@ -217,6 +217,21 @@ def _check_options(
             place="--splits",
             remedy="choose of these",
         )
+    if not 32 / 1200 <= image_scale <= 1:
+        raise DataError.about(
+            "image_scale",
+            must="give images of 32 to 1200 rows",
+            got=str(image_scale),
+            place="--image-scale",
+            remedy="take 0.25",
+        )
+    if batch_size < 1:
+        raise DataError.about("batch_size", must="be at least 1", got=str(batch_size), place="--batch-size", remedy="take 8")
+    if seed < 0:
+        raise DataError.about("seed", must="be at least 0", got=str(seed), place="--seed", remedy="take 0")
+
+
+def _check_order(epoch_order: str, num_workers: int) -> None:
     if epoch_order not in EPOCH_ORDERS:
         raise DataError.about(
             "epoch_order",
@@ -233,13 +248,3 @@ def _check_options(
             place="make_loaders",
             remedy="leave it out",
         )
-    if not 32 / 1200 <= image_scale <= 1:
-        raise DataError.about(
-            "image_scale",
-            must="give images of 32 to 1200 rows",
-            got=str(image_scale),
-            place="--image-scale",
-            remedy="take 0.25",
-        )
-    if batch_size < 1:
-        raise DataError.about("batch_size", must="be at least 1", got=str(batch_size), place="--batch-size", remedy="take 8")

@@ -166,7 +166,8 @@ def _outcomes(predicted: Tensor, actual: Tensor) -> Tensor:
 
 def _above_thresholds(steps: Tensor, above_first: Tensor) -> Tensor:
     """Return the counts above each of the thresholds 0, 1/199, ..., 1, given those above the first one."""
-    above = steps.flip(0).cumsum(0).flip(0)  # above[s] is above threshold s - 1
+    # Whole numbers add up in any order: a GPU has no deterministic sum of floating-point ones.
+    above = steps.long().flip(0).cumsum(0).flip(0).to(steps)  # above[s] is above threshold s - 1
     return torch.cat([above_first[None], above[2:], torch.zeros_like(above[:1])])
 
 

@@ -17,10 +17,11 @@ from torch_port.model import Classifier, ResNet50V2, make_model
 from torch_port.names import CLASSES
 from torch_port.port_files import read_safetensors, write_safetensors
 from torch_port.weight_checks import fill_model, list_class_faults, list_tensor_faults, refuse_faults
-from torch_port.weight_table import TABLE
+from torch_port.weight_table import TABLE, Row
 
 __all__ = [
     "convert",
+    "load_backbone",
     "load_checkpoint",
     "load_legacy_file",
     "load_legacy_weights",
@@ -29,6 +30,7 @@ __all__ = [
     "write_safetensors",
 ]
 
+HEAD_LAYERS = ("prev_dense/", "last_dense/")
 REMEDY = "give a checkpoint of this architecture and class count"
 
 
@@ -62,6 +64,22 @@ def load_legacy_file(model: Classifier, path: str | Path) -> None:
     tensors, faults = _place_arrays(model, arrays, refused)
     refuse_faults(model, [*refused.values(), *faults], place=path, remedy=REMEDY)
     fill_model(model, tensors)
+
+
+def load_backbone(model: Classifier, path: str | Path) -> None:
+    """Copy start weights into everything but the head: a Keras weights file of the headless ResNet50V2.
+
+    Counterpart of ``weights=FILE`` of `legacy_tf.models.resnet_model`.
+
+    Raises:
+        WeightsError: As ``load_legacy_file``; the head must not be in the file.
+    """
+    _require_counterpart(model)
+    arrays, refused = read_tensors(path)
+    rows = [row for row in TABLE if not row.legacy.startswith(HEAD_LAYERS)]
+    tensors, faults = _place_arrays(model, arrays, refused, rows)
+    refuse_faults(model, [*refused.values(), *faults], place=path, remedy="give a weights file of the headless ResNet50V2")
+    fill_model(model, {**model.state_dict(), **tensors})
 
 
 def load_checkpoint(
@@ -133,13 +151,13 @@ def _require_counterpart(model: Classifier) -> None:
 
 
 def _place_arrays(
-    model: Classifier, arrays: Mapping[str, np.ndarray], refused: Collection[str] = ()
+    model: Classifier, arrays: Mapping[str, np.ndarray], refused: Collection[str] = (), rows: Sequence[Row] = TABLE
 ) -> tuple[dict[str, Tensor], list[str]]:
     """Return tensors by port key, and a line for each fault; the refused names have theirs already."""
     state = model.state_dict()
     tensors: dict[str, Tensor] = {}
     faults = list_class_faults(model, arrays.get("last_dense/bias"))
-    for row in TABLE:
+    for row in rows:
         target = state[row.port]
         if row.legacy not in arrays:
             faults += [] if row.legacy in refused else [f"{row.legacy}: missing"]
@@ -152,7 +170,7 @@ def _place_arrays(
             faults += wrong
             if not wrong:
                 tensors[row.port] = tensor.permute(row.axes)
-    known = {row.legacy for row in TABLE}
+    known = {row.legacy for row in rows}
     return tensors, faults + [f"{name}: extra" for name in arrays if name not in known]
 
 

@@ -61,8 +61,11 @@ class LegacySide:
 
     @cache  # noqa: B019 - one side lives as long as its process
     def _model(self, dtype: str) -> Any:
-        shape = (self.spec.height_px, self.spec.width_px, 3)
-        model = models.resnet_model(len(CLASSES), shape, weights=None)
+        return self.make_model(self.spec.height_px, self.spec.width_px)
+
+    def make_model(self, height_px: int, width_px: int) -> Any:
+        """Return a new model for images of this size, with the checkpoint's weights, in the present precision."""
+        model = models.resnet_model(len(CLASSES), (height_px, width_px, 3), weights=None)
         export.load_checkpoint(model, self.spec.checkpoint)
         return model
 

@@ -10,11 +10,12 @@ import pytest
 import torch
 from PIL import Image
 from sklearn.utils.class_weight import compute_class_weight
-from torch.utils.data import BatchSampler
+from torch import distributed
+from torch.testing._internal.distributed.fake_pg import FakeStore
 
 from torch_port import data
 from torch_port.errors import DataError
-from torch_port.order import LegacyBatchSampler, batches_as_fit
+from torch_port.order import Draw, EpochSampler, LegacyBatchSampler, SharedBatchSampler
 from torch_port.quirks import Quirks
 
 SCALE = 0.05
@@ -51,37 +52,116 @@ def test_the_legacy_order_shuffles_and_augments_from_one_stream_of_random_number
     found = [batch for _ in range(2) for batch in loaders["train"]]  # make_loaders left the seed at 17
     random.seed(17)
     pairs, augment = list(zip(dataset.images, dataset.labels, strict=True)), data.train_augmentations(SCALE)
+
+    def item(number):
+        if number == 0:
+            random.shuffle(pairs)
+        part = pairs[4 * number : 4 * number + 4]
+        images = [augment(image=data.read_image(path))["image"].transpose(2, 0, 1) for path, _ in part]
+        return np.stack(images), np.eye(3, dtype=np.float32)[[label for _, label in part]]
+
+    item(0)  # Keras looks at it once
     expected = []
     for _ in range(2):
-        random.shuffle(pairs)
-        for part in (pairs[:4], pairs[4:]):
-            images = [augment(image=data.read_image(path))["image"].transpose(2, 0, 1) for path, _ in part]
-            expected.append((np.stack(images), np.eye(3, dtype=np.float32)[[label for _, label in part]]))
+        order = [0, 1]
+        random.shuffle(order)
+        expected += [item(number) for number in order]
     for (images, labels), (expected_images, expected_labels) in zip(found, expected, strict=True):
         assert np.array_equal(images.numpy(), expected_images)
         assert np.array_equal(labels.numpy(), expected_labels)
+
+
+def test_the_legacy_order_looks_at_validation_once_when_it_begins(data_set):
+    loaders, _ = load(data_set, epoch_order="legacy", batch_size=2)
+    read = []
+    loaders["val"].dataset.augment = lambda image: read.append(image) or {"image": np.zeros((1, 1, 3), np.float32)}
+    assert [len(labels) for _ in range(2) for _, labels in loaders["val"]] == [2, 1, 2, 1]
+    assert len(read) == 2 + 3 + 3
+
+
+def epoch_of(loader, epoch):
+    loader.batch_sampler.sampler.set_epoch(epoch)  # as the trainer does
+    return [(images, labels) for images, labels in loader]
 
 
 def test_by_default_an_epoch_is_a_new_permutation_and_global_random_numbers_are_left_alone(data_set):
     random.seed(3)
     state = random.getstate()
     loaders, _ = load(data_set)
+    epochs = [epoch_of(loaders["train"], epoch) for epoch in range(3)]
     assert random.getstate() == state
     sampler = loaders["train"].batch_sampler
-    assert isinstance(sampler, BatchSampler)
-    epochs = [[index for batch in sampler for index in batch] for _ in range(8)]
-    assert all(sorted(epoch) == list(range(6)) for epoch in epochs)
-    assert len({tuple(epoch) for epoch in epochs}) > 1
+    assert isinstance(sampler, SharedBatchSampler)
+    assert isinstance(sampler.sampler, EpochSampler)
+    assert [len(labels) for _, labels in epochs[0]] == [4, 2]
+    orders = []
+    for epoch in range(3):
+        sampler.sampler.set_epoch(epoch)
+        orders.append([draw.index for batch in sampler for draw in batch])
+        labels = torch.cat([labels for _, labels in epochs[epoch]]).argmax(dim=1).tolist()
+        assert labels == [loaders["train"].dataset.labels[index] for index in orders[-1]]
+    assert all(sorted(order) == list(range(6)) for order in orders)
+    assert len({tuple(order) for order in orders}) == 3
+
+
+def test_the_same_seed_repeats_with_any_number_of_workers(data_set):
+    alone, shared, other = (
+        load(data_set, splits=["train"], **options)[0]["train"]
+        for options in ({"seed": 5}, {"seed": 5, "num_workers": 2}, {"seed": 6})
+    )
+    assert shared.persistent_workers
+    seen = []
+    for epoch in range(2):
+        batches, same, different = (epoch_of(loader, epoch) for loader in (alone, shared, other))
+        for (images, labels), (same_images, same_labels) in zip(batches, same, strict=True):
+            assert torch.equal(images, same_images)
+            assert torch.equal(labels, same_labels)
+        seen += [*torch.cat([images for images, _ in batches]), *torch.cat([images for images, _ in different])]
+    assert len({image.numpy().tobytes() for image in seen}) == 24  # no augmentation twice
+
+
+def test_a_draw_is_augmented_from_its_stream(data_set):
+    dataset = load(data_set, splits=["train"])[0]["train"].dataset
+    image, label = dataset[Draw(2, 99)]
+    random.seed(99)
+    expected = data.train_augmentations(SCALE)(image=data.read_image(dataset.images[2]))["image"]
+    assert np.array_equal(image.numpy(), expected.transpose(2, 0, 1))
+    assert label.tolist() == [0, 1, 0]
+
+
+def test_a_fault_leaves_the_global_random_numbers_alone_too(data_set):
+    dataset = load(data_set, splits=["train"])[0]["train"].dataset
+    dataset.images = [path + ".none" for path in dataset.images]
+    state = random.getstate()
+    with pytest.raises(DataError, match="No such file"):
+        dataset[Draw(2, 99)]
+    assert random.getstate() == state
 
 
 def test_the_order_follows_the_quirk_and_only_training_is_shuffled(data_set):
-    loaders, _ = load(data_set, quirks=Quirks(mid_epoch_reshuffle=True))
-    assert loaders["train"].batch_sampler.batch_order is batches_as_fit
-    legacy, _ = load(data_set, epoch_order="legacy")
-    assert legacy["train"].batch_sampler.batch_order is range
+    for options in ({"quirks": Quirks(mid_epoch_reshuffle=True)}, {"epoch_order": "legacy"}):
+        loaders, _ = load(data_set, **options)
+        assert {name: loader.batch_sampler.shuffle for name, loader in loaders.items()} == {
+            "train": True,
+            "val": False,
+            "test": False,
+        }
+    loaders, _ = load(data_set)
     for split in ("val", "test"):
         assert not isinstance(loaders[split].batch_sampler, LegacyBatchSampler)
-        assert [index for batch in loaders[split].batch_sampler for index in batch] == [0, 1, 2]
+        assert list(loaders[split].batch_sampler) == [[0, 1, 2]]
+
+
+def test_a_process_of_a_distributed_job_gets_its_share_but_evaluation_of_training_images_is_whole(data_set):
+    loaders, _ = load(data_set)
+    plain = data.make_evaluation_loader(loaders["train"], SCALE)
+    distributed.init_process_group("fake", rank=1, world_size=2, store=FakeStore())
+    try:
+        assert [len(batch) for batch in loaders["train"].batch_sampler] == [2, 1]
+        assert list(loaders["val"].batch_sampler) == [[1]]
+        assert list(plain.batch_sampler) == [[0, 1, 2, 3], [4, 5]]
+    finally:
+        distributed.destroy_process_group()
 
 
 def test_only_training_is_augmented(data_set):
@@ -168,11 +248,12 @@ def test_an_empty_split_is_refused(data_set, tmp_path):
     [
         ({"splits": ["val", "dev"]}, "`splits` must be some of train, val, test, got 'dev'"),
         ({"splits": []}, "`splits` must be some of"),
-        ({"epoch_order": "random"}, "`epoch_order` must be one of permutation, legacy, legacy_fit, got 'random'"),
+        ({"epoch_order": "random"}, "`epoch_order` must be one of permutation, legacy, got 'random'"),
         ({"epoch_order": "legacy", "num_workers": 2}, "`num_workers` must be 0 for epoch order legacy, got 2"),
         ({"image_scale": 0.01}, "`image_scale` must give images of 32 to 1200 rows, got 0.01"),
         ({"image_scale": float("nan")}, "`image_scale` must give"),
         ({"batch_size": 0}, "`batch_size` must be at least 1, got 0"),
+        ({"seed": -1}, "`seed` must be at least 0, got -1"),
         ({"images": 0}, "`images` must be at least 1, got 0"),
     ],
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from parity.architecture import MODULES
 from parity.comparison import Comparison
 from parity.contract import SPLITS
+from parity.gates.config.contract import TRAIN_OPTIONS
 from parity.tolerance import GatesFile
 from parity.verdict import GateResult
 from parity.workspace import Workspace
@@ -20,6 +21,12 @@ OTHER = (
     *(f"gradcam/merge/{name}" for name in ("alpha", "colormap", "mask_thresh")),
     "gradcam/samples/mask_thresh",
     "gradcam/layer",
+    *(f"training/optimizer/{name}" for name in ("learning_rate", "beta_1", "beta_2", "epsilon", "weight_decay")),
+    *(f"training/early_stopping/{name}" for name in ("monitor", "patience")),
+    *(f"training/plateau/{name}" for name in ("monitor", "patience", "factor", "min_delta", "min_lr")),
+    "training/best_weights/monitor",
+    *(f"training/defaults/{name}" for name in ("num_epochs", "patience", "patience_lr")),
+    *(f"training/command/{name}" for name in TRAIN_OPTIONS),
 )
 
 

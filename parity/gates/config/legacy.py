@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import inspect
+from types import SimpleNamespace
 from typing import Any
 
 import tensorflow as tf
 
-from legacy_tf import generator, gradcam
+from legacy_tf import generator, gradcam, traintest
+from legacy_tf.__main__ import make_parser
 from parity.architecture import MODULES
 from parity.artefact import RecordingWriter
+from parity.contract import CLASSES
+from parity.gates.config.contract import TRAIN_OPTIONS
 from parity.sides.legacy import LegacySide
 
 
@@ -21,7 +25,7 @@ def record(side: LegacySide, out: RecordingWriter) -> None:
             for name, value in _layer_parameters(model, layer).items()
         }
         network["network/dpout/rate"] = model.get_layer("dpout").rate
-    out.write_value("parameters", network | _data_parameters(side) | _gradcam_parameters())
+    out.write_value("parameters", network | _data_parameters(side) | _gradcam_parameters() | _training_parameters())
 
 
 def _layer_parameters(model: Any, name: str) -> dict[str, Any]:
@@ -69,3 +73,25 @@ def _gradcam_parameters() -> dict[str, Any]:
     found["gradcam/samples/mask_thresh"] = samples["mask_thresh"].default
     found["gradcam/layer"] = MODULES[samples["layer"].default].replace("/", ".")
     return found
+
+
+def _training_parameters() -> dict[str, Any]:
+    """What `compile_model` and `train_model` make: the optimizer, and the callbacks that `fit` is given."""
+    inputs = tf.keras.Input((len(CLASSES),))
+    compiled = tf.keras.Model(inputs, inputs)
+    traintest.compile_model(compiled, len(CLASSES))
+    optimizer = compiled.optimizer.get_config()
+    names = ("learning_rate", "beta_1", "beta_2", "epsilon", "weight_decay")
+    found: dict[str, Any] = {f"training/optimizer/{name}": optimizer[name] for name in names}
+    found["training/optimizer/learning_rate"] = float(optimizer["learning_rate"])  # from a numpy number
+    given: dict[str, Any] = {}
+    traintest.train_model(SimpleNamespace(fit=lambda *_, **words: given.update(words), load_weights=str), None, None, None, "")
+    stopping, plateau, best, _ = given["callbacks"]
+    found |= {"training/early_stopping/monitor": stopping.monitor, "training/early_stopping/patience": stopping.patience}
+    names = ("monitor", "patience", "factor", "min_delta", "min_lr")
+    found |= {f"training/plateau/{name}": getattr(plateau, name) for name in names}
+    found["training/best_weights/monitor"] = best.monitor
+    defaults = inspect.signature(traintest.train_model).parameters
+    found |= {f"training/defaults/{name}": defaults[name].default for name in ("num_epochs", "patience", "patience_lr")}
+    options = vars(make_parser().parse_args(["train", "--data", ""]))
+    return found | {f"training/command/{name}": options[name] for name in TRAIN_OPTIONS}

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import inspect
+from pathlib import Path
 from typing import Any
 
 from torch import nn
 
 from parity.architecture import MODULES
 from parity.artefact import RecordingWriter
+from parity.contract import CLASSES
+from parity.gates.config.contract import TRAIN_OPTIONS
 from parity.sides.port import PortSide
-from torch_port import data, gradcam, splits
+from torch_port import callbacks, data, gradcam, losses, splits, training
+from torch_port.__main__ import make_parser
+from torch_port.training_module import ClassifierTraining
 
 
 def record(side: PortSide, out: RecordingWriter) -> None:
@@ -23,7 +28,7 @@ def record(side: PortSide, out: RecordingWriter) -> None:
         for name, value in _module_parameters(modules[path.replace("/", ".")]).items()
     }
     parameters["network/dpout/rate"] = network.dpout.p
-    out.write_value("parameters", parameters | _data_parameters(side) | _gradcam_parameters())
+    out.write_value("parameters", parameters | _data_parameters(side) | _gradcam_parameters() | _training_parameters(network))
 
 
 def _module_parameters(module: nn.Module) -> dict[str, Any]:
@@ -68,3 +73,25 @@ def _gradcam_parameters() -> dict[str, Any]:
     found["gradcam/samples/mask_thresh"] = samples["mask_thresh"].default
     found["gradcam/layer"] = samples["layer"].default
     return found
+
+
+def _training_parameters(network: nn.Module) -> dict[str, Any]:
+    module = ClassifierTraining(network, losses.make_class_weights(None, len(CLASSES)))
+    (group,) = module.configure_optimizers().param_groups
+    names = {
+        "learning_rate": "lr",
+        "beta_1": "beta_1",
+        "beta_2": "beta_2",
+        "epsilon": "epsilon",
+        "weight_decay": "weight_decay",
+    }
+    found = {f"training/optimizer/{name}": group.get(key) for name, key in names.items()}
+    defaults = {name: value.default for name, value in inspect.signature(training.train_model).parameters.items()}
+    made = training.make_callbacks(Path(), patience=defaults["patience"], patience_lr=defaults["patience_lr"], provenance={})
+    stopping, plateau, _ = (callback.rule for callback in made)
+    found["training/early_stopping/patience"] = stopping.patience
+    found |= {f"training/plateau/{name}": getattr(plateau, name) for name in ("patience", "factor", "min_delta", "min_lr")}
+    found |= {f"training/{name}/monitor": callbacks.MONITOR for name in ("early_stopping", "plateau", "best_weights")}
+    found |= {f"training/defaults/{name}": defaults[name] for name in ("num_epochs", "patience", "patience_lr")}
+    options = vars(make_parser().parse_args(["train", "--data", "", "--out", ""]))
+    return found | {f"training/command/{name}": options[name] for name in TRAIN_OPTIONS}

@@ -1,0 +1,101 @@
+"""Training loss, validation loss and their averages over an epoch: the sides against each other and against numpy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+
+from parity.comparison import Comparison, Expected, Pair
+from parity.contract import CLASSES, DTYPES
+from parity.gates.loss.contract import EPOCH, MEASURED, make_cases
+from parity.measurement import Worst
+from parity.tolerance import GatesFile, Limit
+from parity.training import CLASS_WEIGHTS, Batch, cut, make_epoch
+from parity.verdict import Check, GateResult, Verdict
+from parity.workspace import Workspace
+
+PARTS = ("logits", "labels")
+SMALLEST_SCALE = 1e-3  # a loss of a saturated right answer is 0 or a few 1e-18: below this, errors are absolute
+
+
+def compare(workspace: Workspace, gates_file: GatesFile) -> GateResult:
+    shapes = {name: logits.shape for name, (logits, _) in {**make_cases(), EPOCH: make_epoch()}.items()}
+    comparison = Comparison.open(workspace, "loss", _expected(shapes))
+    inputs = {pair.name: pair for name in shapes for part in PARTS for pair in comparison.pairs(f"inputs/{name}/{part}")}
+    checks = [_inputs_check(inputs)]
+    truths = {name: _oracle(inputs, name) for name in shapes if all(f"inputs/{name}/{part}" in inputs for part in PARTS)}
+    for dtype in DTYPES:
+        pairs = {name: pair for name in shapes for pair in comparison.pairs(f"{dtype}/{name}")}
+        limit = gates_file.limit(f"loss/{dtype}")
+        for place, loss in enumerate(MEASURED):
+            checks += _case_checks(f"loss/{dtype}", loss, {name: (pair, place) for name, pair in pairs.items()}, limit)
+        checks += _oracle_checks(f"loss/{dtype}/oracle", pairs, truths, limit)
+    return comparison.result(checks)
+
+
+def _expected(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Expected]:
+    found = {
+        f"inputs/{name}/{part}": Expected(axes="NK", shape=shapes[name], dtype="float64") for name in shapes for part in PARTS
+    }
+    losses = Expected(axes="N", shape=(len(MEASURED),), dtype="float64")
+    return found | {f"{dtype}/{name}": losses for dtype in DTYPES for name in shapes}
+
+
+def _inputs_check(inputs: Mapping[str, Pair]) -> Check:
+    different = [name for name, pair in inputs.items() if not np.array_equal(pair.reference, pair.candidate)]
+    return Check(
+        id="loss/exact/inputs/arrays",
+        verdict=Verdict.FAIL if different or not inputs else Verdict.PASS,
+        observed=float(len(different)),
+        limit=0.0,
+        n=len(inputs),
+        worst=", ".join(different[:3]),
+        reason="logits and labels that both sides were given",
+    )
+
+
+def _case_checks(gate: str, loss: str, found: Mapping[str, tuple[Pair, int]], limit: Limit) -> Iterator[Check]:
+    for name, (pair, place) in found.items():
+        worst = Worst()
+        worst.add(_error(float(pair.reference[place]), float(pair.candidate[place])), name, 1)
+        yield worst.to_check(f"{gate}/{name}/{loss}", limit, unit="relative")
+
+
+def _oracle_checks(
+    gate: str, pairs: Mapping[str, Pair], truths: Mapping[str, tuple[float, float]], limit: Limit
+) -> Iterator[Check]:
+    """Hold each side against numpy, so that an error of both is seen too."""
+    for side in ("legacy", "port"):
+        worst = Worst()
+        for name, pair in pairs.items():
+            losses = pair.reference if side == "legacy" else pair.candidate
+            for loss, truth, observed in zip(MEASURED, truths.get(name, (np.nan, np.nan)), losses.tolist(), strict=True):
+                worst.add(_error(truth, observed), f"{loss} of {name}", 1)
+        yield worst.to_check(f"{gate}/{side}", limit, unit="relative")
+
+
+def _error(truth: float, found: float) -> float:
+    return abs(found - truth) / max(abs(truth), SMALLEST_SCALE)
+
+
+def _oracle(inputs: Mapping[str, Pair], name: str) -> tuple[float, float]:
+    """Return the weighted training loss and the plain validation loss of a case, by numpy from the recorded logits."""
+    logits, labels = (inputs[f"inputs/{name}/{part}"].reference for part in PARTS)
+    batches = cut((logits, labels)) if name == EPOCH else [(logits, labels)]
+    weights = np.array([CLASS_WEIGHTS[label] for label in range(len(CLASSES))])
+    weighted = [float((image_losses(batch) * weights[batch[1].argmax(axis=1)]).sum()) for batch in batches]
+    plain = [float(image_losses(batch).sum()) for batch in batches]
+    return sum(weighted) / len(logits), sum(plain) / len(logits)
+
+
+def image_losses(batch: Batch) -> np.ndarray:
+    """Return the cross-entropy of each image, (N,): the logarithm of the sum of exponentials, less the label's logit.
+
+    >>> image_losses((np.array([[0.0, 0.0]]), np.array([[1.0, 0.0]]))).round(6).tolist()
+    [0.693147]
+    """
+    logits, labels = batch
+    largest = logits.max(axis=1, keepdims=True)
+    total: np.ndarray = np.log(np.exp(logits - largest).sum(axis=1)) + largest[:, 0] - (logits * labels).sum(axis=1)
+    return total

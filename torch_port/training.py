@@ -1,0 +1,115 @@
+"""Training by Lightning: `legacy_tf.traintest.train_model`.
+
+Several GPUs or machines are Lightning's own strategies. A batch is what all processes take together, so that the number
+of steps of an epoch and the meaning of the learning rate do not depend on how many there are.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from lightning.pytorch import Callback, Trainer
+from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+
+from torch_port.callbacks import BestWeightsCallback, EarlyStoppingCallback, PlateauCallback
+from torch_port.checkpoint_io import LastCheckpoint, SafetensorsIO
+from torch_port.history import History, HistoryRecorder
+from torch_port.schedule import EarlyStopping, ReduceLROnPlateau
+from torch_port.training_module import Batch, ClassifierTraining
+
+NUM_EPOCHS = 2000
+PATIENCE = 25
+PATIENCE_LR = 10
+LAST_CHECKPOINT = "last.ckpt"
+BEST_WEIGHTS = "best_weights.safetensors"
+HISTORY = "history.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hardware:
+    """Where a training runs, in Lightning's words."""
+
+    accelerator: str = "cpu"
+    devices: int = 1
+    num_nodes: int = 1
+    strategy: str = "auto"
+    precision: str = "32-true"
+
+
+def train_model(
+    training: ClassifierTraining,
+    train_loader: Iterable[Batch],
+    val_loader: Iterable[Batch],
+    log_dir: Path,
+    *,
+    num_epochs: int = NUM_EPOCHS,
+    patience: int = PATIENCE,
+    patience_lr: int = PATIENCE_LR,
+    provenance: Mapping[str, str] | None = None,
+    hardware: Hardware = Hardware(),  # noqa: B008 - frozen
+    resume: bool = False,
+    callbacks: Sequence[Callback] = (),
+) -> History:
+    """Train until the validation loss stops falling, then load the weights of its best epoch.
+
+    Everything goes to ``log_dir``: the best weights, the history, the state after the last whole epoch (from which
+    ``resume`` goes on), CSV and TensorBoard logs.
+
+    Args:
+        training: The network with its loss and optimizer; holds the best weights afterwards.
+        train_loader: Training batches.
+        val_loader: Validation batches.
+        log_dir: Folder; it is made.
+        num_epochs: Epochs at most.
+        patience: Stop after so many epochs without progress.
+        patience_lr: Divide the learning rate by 10 after so many epochs without progress.
+        provenance: Text for the file of the best weights.
+        hardware: Where to train.
+        resume: Go on from the last whole epoch, if there is one.
+        callbacks: Further callbacks.
+
+    Returns:
+        The figures of every epoch by Keras's names.
+
+    Raises:
+        InputError: No epoch had a finite validation loss, or the state to resume from is damaged.
+    """
+    recorder = HistoryRecorder(log_dir / HISTORY)
+    last = log_dir / LAST_CHECKPOINT
+    trainer = Trainer(
+        accelerator=hardware.accelerator,
+        devices=hardware.devices,
+        num_nodes=hardware.num_nodes,
+        strategy=hardware.strategy,
+        precision=hardware.precision,
+        max_epochs=num_epochs,
+        callbacks=[
+            *make_callbacks(log_dir, patience=patience, patience_lr=patience_lr, provenance=provenance or {}),
+            recorder,
+            *callbacks,
+            LastCheckpoint(last),
+        ],
+        logger=[CSVLogger(log_dir, name="csv"), TensorBoardLogger(log_dir, name="tensorboard")],
+        plugins=[SafetensorsIO()],
+        use_distributed_sampler=False,  # `SharedBatchSampler` shares batches out, and pads nothing
+        num_sanity_val_steps=0,
+        log_every_n_steps=1,
+        enable_model_summary=False,
+    )
+    training.train()  # Lightning keeps the mode that it finds
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*does not have many workers.*")  # a matter of --workers
+        trainer.fit(training, train_loader, val_loader, ckpt_path=last if resume and last.is_file() else None)
+    return recorder.history
+
+
+def make_callbacks(log_dir: Path, *, patience: int, patience_lr: int, provenance: Mapping[str, str]) -> list[Callback]:
+    """Return the callbacks of `legacy_tf.traintest.train_model`, in its order of consequence."""
+    return [
+        EarlyStoppingCallback(EarlyStopping(patience)),
+        PlateauCallback(ReduceLROnPlateau(patience_lr)),
+        BestWeightsCallback(log_dir / BEST_WEIGHTS, provenance),
+    ]

@@ -1,0 +1,104 @@
+"""What is trained, as Lightning sees it: the network with the legacy's losses, metrics and optimizer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.distributed
+from lightning.pytorch import LightningModule
+from torch import Tensor, nn
+
+from torch_port.losses import EpochLoss, class_weighted_loss, validation_loss
+from torch_port.metrics import make_compiled_metrics
+from torch_port.optimizer import KerasAdam
+from torch_port.streams import derive_seed
+
+LEARNING_RATE = 1e-4
+PARTS = {"trained": "", "validated": "val_"}  # batches of an epoch -> prefix of their figures
+Batch = tuple[Tensor, Tensor]
+
+
+class ClassifierTraining(LightningModule):
+    """A classifier and how it is trained: ``compile_model`` of `legacy_tf.traintest`, and what Keras's ``fit`` does with it.
+
+    Args:
+        model: Returns logits (N, K) of images (N, 3, H, W).
+        class_weights: (K,), of `losses.make_class_weights`; for the training loss alone.
+        learning_rate: Of Adam, at the start.
+        seed: Of dropout: with it, an epoch's masks depend on the seed, the epoch and the process alone.
+
+    Attributes:
+        logs: Figures of the last epoch by Keras's names, as its callbacks get them: ``loss``, ``metrics/...``,
+            ``val_loss``, ``val_metrics/...``. Training figures are those of the batches as they were trained on:
+            weighted loss, dropout, batch statistics.
+    """
+
+    def __init__(
+        self, model: nn.Module, class_weights: Tensor, *, learning_rate: float = LEARNING_RATE, seed: int | None = None
+    ) -> None:
+        super().__init__()
+        self.model = model
+        self.learning_rate = learning_rate
+        self.seed = seed
+        self.register_buffer("class_weights", class_weights, persistent=False)
+        self.losses = nn.ModuleDict({part: EpochLoss() for part in PARTS})
+        self.metrics = nn.ModuleDict({part: make_compiled_metrics(len(class_weights)) for part in PARTS})
+        self.logs: dict[str, float] = {}
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        """Return Adam over every trainable tensor."""
+        return KerasAdam(self.model.parameters(), lr=self.learning_rate)
+
+    def on_train_epoch_start(self) -> None:
+        """Start the epoch's dropout masks from the seed."""
+        if self.seed is not None:
+            torch.manual_seed(derive_seed(self.seed, self.current_epoch, self.global_rank))
+
+    def training_step(self, batch: Batch, _: int) -> Tensor:
+        """Return the loss of a batch, class-weighted and divided by its number of images."""
+        logits, labels = self._forward(batch)
+        loss = class_weighted_loss(logits, labels, self.class_weights)
+        self._count("trained", logits, labels, loss)
+        return loss * share_of_batch(labels)
+
+    def validation_step(self, batch: Batch, _: int) -> None:
+        """Count a validation batch."""
+        logits, labels = self._forward(batch)
+        self._count("validated", logits, labels, validation_loss(logits, labels))
+
+    def on_validation_epoch_end(self) -> None:
+        """Put the epoch's figures into ``logs`` and the loggers; validation ends the epoch, as in Keras."""
+        self.logs = {}
+        for part, prefix in PARTS.items():
+            found = {"loss": self.losses[part].compute(), **self.metrics[part].compute()}
+            self.logs |= {prefix + name: value.item() for name, value in found.items()}
+            self.losses[part].reset()
+            self.metrics[part].reset()
+        # The numbers are those of all processes already: nothing is left to reduce.
+        self.log_dict({**self.logs, "lr": self.optimizers().param_groups[0]["lr"]}, rank_zero_only=True)
+
+    def _forward(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        images, labels = batch
+        if images.ndim == 4:
+            images = images.contiguous(memory_format=torch.channels_last)
+        return self.model(images), labels
+
+    def _count(self, part: str, logits: Tensor, labels: Tensor, loss: Tensor) -> None:
+        self.losses[part].update(loss, len(labels))
+        self.metrics[part].update(torch.softmax(logits.detach(), dim=1), labels)
+
+
+def share_of_batch(labels: Tensor) -> Tensor | float:
+    """Return by what a process multiplies its mean loss, so that averaged gradients are those of the whole batch.
+
+    Processes may have different numbers of images of a batch; the mean of their means would not be the batch's.
+
+    Args:
+        labels: This process's labels (n, K).
+    """
+    if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
+        return 1.0
+    images = torch.tensor(float(len(labels)), device=labels.device)
+    torch.distributed.all_reduce(images)
+    return len(labels) * torch.distributed.get_world_size() / images
