@@ -142,3 +142,25 @@ def tensors(classes: int) -> tuple[Tensor, ...]:
 MODULES: dict[str, str] = {
     tensor.legacy.rpartition("/")[0]: tensor.port.rpartition(".")[0].replace(".", "/") for tensor in tensors(3)
 }
+
+
+@dataclass(frozen=True)
+class BatchNorm:
+    """A batch norm under its framework-free path, with its Keras layer and its channels."""
+
+    name: str
+    legacy_layer: str
+    channels: int
+
+    @property
+    def stage(self) -> str:
+        """Stage of the network, ``post`` for the last one."""
+        return self.name.partition("/")[0] if "/" in self.name else "post"
+
+
+BATCH_NORMS: tuple[BatchNorm, ...] = tuple(
+    BatchNorm(MODULES[layer], layer, tensor.shape[0])
+    for tensor in tensors(3)
+    for layer, _, weight in (tensor.legacy.rpartition("/"),)
+    if weight == "moving_mean"
+)

@@ -149,7 +149,7 @@ class Recording:
         entry = self.arrays[name]
         try:
             array: np.ndarray = np.load(self.folder / entry.file, mmap_mode="r", allow_pickle=False)
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, EOFError) as error:
             raise ArtefactError(f"{name} cannot be read from {self.folder.name}: {error}") from error
         if (str(array.dtype), array.shape) != (entry.dtype, entry.shape) or hash_array(array) != entry.sha256:
             raise ArtefactError(f"{name} in {self.folder.name} is not what its manifest says")

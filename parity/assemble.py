@@ -21,6 +21,7 @@ from parity.tolerance import GatesFile
 from parity.verdict import GateResult, Verdict, worst
 from parity.workspace import PROJECT, Workspace
 
+LOSSES = "float64/loss"
 CURVES = {"blocks": TAPS, "inference": STAGE_TAPS}
 
 
@@ -51,6 +52,7 @@ def assemble_report(
         "per_class": [table for kind, split, members in group(rows) for table in _per_class(kind, split, members)],
         "confusion": [_confusion(kind, split, members) for kind, split, members in group(rows)],
         "curves": {name: curve for name, taps in CURVES.items() if (curve := _curve(results, name, taps))},
+        "lockstep": read_lockstep(workspace),
         "gradcam": explanations,
         "throughput": _throughput(workspace),
         "assets": assets,
@@ -168,6 +170,23 @@ def _curve(results: Sequence[GateResult], gate: str, taps: Sequence[Tap]) -> dic
         if dtype == "float32":
             found["noise_floor"] = [row.noise_floor if row else None for row in rows]
     return found
+
+
+def read_lockstep(workspace: Workspace) -> dict[str, Any] | None:
+    """Return the loss of each step on both sides; None where it was not recorded whole (its gate says why)."""
+    try:
+        recordings = [workspace.recording(side, "lockstep") for side in ("legacy", "port")]
+        reference, candidate = (recording.read_array(LOSSES) for recording in recordings)
+    except ArtefactError:
+        return None
+    if reference.ndim != 1 or candidate.shape != reference.shape:
+        return None
+    return {
+        "steps": list(range(1, reference.size + 1)),
+        "reference": reference.tolist(),
+        "candidate": candidate.tolist(),
+        "epoch_starts": recordings[0].values.get("epoch_starts", []),
+    }
 
 
 def _throughput(workspace: Workspace) -> list[dict[str, Any]]:

@@ -1,4 +1,8 @@
-"""JPEGs that make decoding faults visible: an orientation tag, pure white and grey, both chroma samplings."""
+"""What both sides are given beside the data set.
+
+JPEGs that make decoding faults visible (an orientation tag, pure white and grey, both chroma samplings), and the traces of
+the schedule gate.
+"""
 
 from __future__ import annotations
 
@@ -9,14 +13,21 @@ import numpy as np
 from PIL import Image
 
 from parity.contract import IMAGE_HEIGHT_PX, IMAGE_WIDTH_PX
+from parity.gates.schedule.contract import GATE as SCHEDULE
+from parity.gates.schedule.contract import TRACES_FILE
+from parity.gates.schedule.traces import write_schedule_fixtures
 
 ORIENTATION_TAG = 0x0112
 ROTATED = 6
 
 
 def write_fixtures(folder: Path) -> None:
-    """Write the fixture files, always the same bytes for the same Pillow."""
+    """Write the fixture files, always the same bytes for the same Pillow and hypothesis.
+
+    What only one gate reads is in a folder of that gate's name: `Workspace.gate_fixtures`.
+    """
     folder.mkdir(parents=True, exist_ok=True)
+    write_schedule_fixtures(folder / SCHEDULE / TRACES_FILE)
     pixels = _pixels()
     exif = Image.Exif()
     exif[ORIENTATION_TAG] = ROTATED

@@ -9,6 +9,7 @@ from parity.contract import CLASSES, IMAGE_HEIGHT_PX, IMAGE_WIDTH_PX
 
 IMAGE_SCALE = 0.08
 HEIGHT_PX, WIDTH_PX = int(IMAGE_HEIGHT_PX * IMAGE_SCALE), int(IMAGE_SCALE * IMAGE_WIDTH_PX)  # 96 x 128
+BATCH_SIZE = 4  # of steps in float64: half the legacy's, a fifth of a minute less on each side
 # Keras makes class weights float32 even in a float64 network: these are the same number in both.
 CLASS_WEIGHTS = {0: 0.625, 1: 1.25, 2: 2.5}
 Batch = tuple[np.ndarray, np.ndarray]  # images (N, H, W, C) or logits (N, K), one-hot labels (N, K)

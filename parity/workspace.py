@@ -79,6 +79,10 @@ class Workspace:
     def report(self) -> Path:
         return self.folder / "report"
 
+    def gate_fixtures(self, gate: str) -> Path:
+        """Folder of what only this gate is given."""
+        return self.fixtures / gate
+
     def recording_folder(self, side: str, gate: str) -> Path:
         return self.folder / side / gate
 

@@ -12,7 +12,7 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.plugins.io import CheckpointIO
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from torch_port.errors import InputError
@@ -31,7 +31,7 @@ class SafetensorsIO(CheckpointIO):
         tensors: dict[str, Tensor] = {}
         tree = json.dumps(_flatten(checkpoint, tensors))
         unfinished = path.with_name(path.name + ".unfinished")
-        save_file(tensors, unfinished, metadata={TREE: tree})
+        unfinished.write_bytes(save(tensors, metadata={TREE: tree}))  # `save_file` would hide it from all other users
         unfinished.replace(path)
 
     def load_checkpoint(
@@ -74,7 +74,7 @@ class LastCheckpoint(Checkpoint):
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write the file."""
-        trainer.save_checkpoint(self.path)
+        trainer.save_checkpoint(self.path, weights_only=False)
 
 
 def _flatten(value: Any, tensors: dict[str, Tensor]) -> Any:

@@ -1,4 +1,4 @@
-"""The figures of every epoch, as Keras's ``History`` keeps them, in ``history.json``."""
+"""The figures of every epoch, as Keras's ``History`` keeps them, in ``history.json`` and the loggers."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ History = dict[str, list[float]]
 
 
 class HistoryRecorder(Callback):
-    """Collects the ``logs`` of every epoch and keeps the file up to date.
+    """Collects the ``logs`` of every epoch, keeps the file up to date and hands them to the trainer's loggers.
 
     Args:
         path: The file.
@@ -28,11 +28,14 @@ class HistoryRecorder(Callback):
         self.history: History = {}
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Add an epoch."""
+        """Add an epoch; loggers count epochs as steps."""
         for name, value in pl_module.logs.items():
             self.history.setdefault(name, []).append(value)
         if trainer.is_global_zero:
             write_history(self.path, self.history)
+            for logger in trainer.loggers:
+                logger.log_metrics(pl_module.logs, step=trainer.current_epoch)
+                logger.save()
 
     def state_dict(self) -> dict[str, Any]:
         """Return the history."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from torch_port.errors import WeightsError
@@ -31,7 +31,7 @@ def write_safetensors(model: Classifier, path: str | Path, provenance: Mapping[s
     unfinished = path.with_name(path.name + ".unfinished")
     tensors = {key: tensor.detach().cpu().contiguous() for key, tensor in model.state_dict().items()}
     try:
-        save_file(tensors, unfinished, metadata=dict(provenance))
+        unfinished.write_bytes(save(tensors, metadata=dict(provenance)))  # `save_file` would hide it from all other users
         unfinished.replace(path)
     except (OSError, SafetensorError) as error:
         raise WeightsError.about(

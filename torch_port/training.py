@@ -11,12 +11,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lightning.pytorch import Callback, Trainer
+from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 
 from torch_port.callbacks import BestWeightsCallback, EarlyStoppingCallback, PlateauCallback
 from torch_port.checkpoint_io import LastCheckpoint, SafetensorsIO
 from torch_port.history import History, HistoryRecorder
+from torch_port.progress import ProgressCallback
+from torch_port.resumption import make_order_callbacks
 from torch_port.schedule import EarlyStopping, ReduceLROnPlateau
 from torch_port.training_module import Batch, ClassifierTraining
 
@@ -26,6 +28,8 @@ PATIENCE_LR = 10
 LAST_CHECKPOINT = "last.ckpt"
 BEST_WEIGHTS = "best_weights.safetensors"
 HISTORY = "history.json"
+# What Lightning says of things that are so on purpose, and what torch says of Lightning.
+HINTS = (".*does not have many workers.*", ".*treespec, LeafSpec.*")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +41,29 @@ class Hardware:
     num_nodes: int = 1
     strategy: str = "auto"
     precision: str = "32-true"
+
+
+class EpochLimit(Callback):
+    """Stops after so many epochs.
+
+    Lightning's own limit would leave out every hook of a training that had reached it before it is resumed, and so the
+    return to the best weights.
+
+    Args:
+        epochs: Their number.
+    """
+
+    def __init__(self, epochs: int) -> None:
+        self.epochs = epochs
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Stop at once if there is nothing left to train."""
+        if trainer.current_epoch >= self.epochs:
+            trainer.should_stop = True
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if trainer.current_epoch + 1 >= self.epochs:
+            trainer.should_stop = True
 
 
 def train_model(
@@ -76,34 +103,50 @@ def train_model(
 
     Raises:
         InputError: No epoch had a finite validation loss, or the state to resume from is damaged.
+        KeyboardInterrupt: The training was interrupted or terminated.
     """
     recorder = HistoryRecorder(log_dir / HISTORY)
     last = log_dir / LAST_CHECKPOINT
-    trainer = Trainer(
+    kept = [
+        *make_callbacks(log_dir, patience=patience, patience_lr=patience_lr, provenance=provenance or {}),
+        EpochLimit(num_epochs),
+        recorder,
+        *make_order_callbacks(train_loader, val_loader),
+        *callbacks,
+        ProgressCallback(),
+        LastCheckpoint(last),
+    ]
+    training.train()  # Lightning keeps the mode that it finds
+    with warnings.catch_warnings():
+        for hint in HINTS:
+            warnings.filterwarnings("ignore", message=hint)
+        trainer = make_trainer(log_dir, hardware, kept)
+        try:
+            trainer.fit(training, train_loader, val_loader, ckpt_path=last if resume and last.is_file() else None)
+        except SystemExit:  # Lightning takes interruptions for itself
+            raise KeyboardInterrupt from None
+    return recorder.history
+
+
+def make_trainer(log_dir: Path, hardware: Hardware, callbacks: Sequence[Callback]) -> Trainer:
+    """Return the trainer; how many epochs it trains is left to the callbacks."""
+    return Trainer(
         accelerator=hardware.accelerator,
         devices=hardware.devices,
         num_nodes=hardware.num_nodes,
         strategy=hardware.strategy,
         precision=hardware.precision,
-        max_epochs=num_epochs,
-        callbacks=[
-            *make_callbacks(log_dir, patience=patience, patience_lr=patience_lr, provenance=provenance or {}),
-            recorder,
-            *callbacks,
-            LastCheckpoint(last),
-        ],
+        max_epochs=-1,
+        callbacks=list(callbacks),
         logger=[CSVLogger(log_dir, name="csv"), TensorBoardLogger(log_dir, name="tensorboard")],
         plugins=[SafetensorsIO()],
+        default_root_dir=log_dir,
         use_distributed_sampler=False,  # `SharedBatchSampler` shares batches out, and pads nothing
         num_sanity_val_steps=0,
         log_every_n_steps=1,
         enable_model_summary=False,
+        enable_progress_bar=False,
     )
-    training.train()  # Lightning keeps the mode that it finds
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=".*does not have many workers.*")  # a matter of --workers
-        trainer.fit(training, train_loader, val_loader, ckpt_path=last if resume and last.is_file() else None)
-    return recorder.history
 
 
 def make_callbacks(log_dir: Path, *, patience: int, patience_lr: int, provenance: Mapping[str, str]) -> list[Callback]:

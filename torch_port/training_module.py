@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 import torch.distributed
 from lightning.pytorch import LightningModule
@@ -26,7 +24,7 @@ class ClassifierTraining(LightningModule):
         model: Returns logits (N, K) of images (N, 3, H, W).
         class_weights: (K,), of `losses.make_class_weights`; for the training loss alone.
         learning_rate: Of Adam, at the start.
-        seed: Of dropout: with it, an epoch's masks depend on the seed, the epoch and the process alone.
+        seed: Of dropout: with it, a batch's masks depend on the seed, the epoch, the batch and the process alone.
 
     Attributes:
         logs: Figures of the last epoch by Keras's names, as its callbacks get them: ``loss``, ``metrics/...``,
@@ -50,13 +48,10 @@ class ClassifierTraining(LightningModule):
         """Return Adam over every trainable tensor."""
         return KerasAdam(self.model.parameters(), lr=self.learning_rate)
 
-    def on_train_epoch_start(self) -> None:
-        """Start the epoch's dropout masks from the seed."""
-        if self.seed is not None:
-            torch.manual_seed(derive_seed(self.seed, self.current_epoch, self.global_rank))
-
-    def training_step(self, batch: Batch, _: int) -> Tensor:
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Return the loss of a batch, class-weighted and divided by its number of images."""
+        if self.seed is not None:  # for each batch: loaders draw from the same random numbers, some of them between epochs
+            torch.manual_seed(derive_seed(self.seed, self.current_epoch, batch_idx, self.global_rank))
         logits, labels = self._forward(batch)
         loss = class_weighted_loss(logits, labels, self.class_weights)
         self._count("trained", logits, labels, loss)
@@ -68,15 +63,13 @@ class ClassifierTraining(LightningModule):
         self._count("validated", logits, labels, validation_loss(logits, labels))
 
     def on_validation_epoch_end(self) -> None:
-        """Put the epoch's figures into ``logs`` and the loggers; validation ends the epoch, as in Keras."""
+        """Put the epoch's figures into ``logs``: those of all processes; validation ends the epoch, as in Keras."""
         self.logs = {}
         for part, prefix in PARTS.items():
             found = {"loss": self.losses[part].compute(), **self.metrics[part].compute()}
             self.logs |= {prefix + name: value.item() for name, value in found.items()}
             self.losses[part].reset()
             self.metrics[part].reset()
-        # The numbers are those of all processes already: nothing is left to reduce.
-        self.log_dict({**self.logs, "lr": self.optimizers().param_groups[0]["lr"]}, rank_zero_only=True)
 
     def _forward(self, batch: Batch) -> tuple[Tensor, Tensor]:
         images, labels = batch

@@ -15,7 +15,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from parity.report import notation, summary
-from parity.report.pictures import draw_curve
+from parity.report.lockstep import largest_difference, make_lockstep_rows
+from parity.report.pictures import draw_curve, draw_losses
 from parity.report.schema import Report
 from parity.report.text import cut_middle, make_printable
 
@@ -33,6 +34,7 @@ SECTIONS: Sequence[tuple[str, str]] = (
     ("per_class", "Scores by class"),
     ("confusion", "Confusion matrices"),
     ("curves", "Error along the network"),
+    ("lockstep", "Losses of lockstep"),
     ("gradcam", "Grad-CAM"),
     ("throughput", "Throughput"),
     ("declared", "Declared differences and waivers"),
@@ -55,6 +57,7 @@ def render_html(report: Report, *, folder: Path) -> str:
         "style": Markup(_TEMPLATES.joinpath("style.css").read_text(encoding="utf-8")),
         "pictures": {row["path"]: _embed(row, folder) for row in report["assets"]},
         "curves": _draw_curves(report),
+        "lockstep": _draw_lockstep(report),
     }
     template = _environment().get_template("report.html.j2")
     page = ""
@@ -78,6 +81,7 @@ def _environment() -> Environment:
     environment.filters.update(
         figure=notation.show_figure,
         score=notation.show_score,
+        loss=notation.show_loss,
         headroom=notation.show_headroom,
         seconds=notation.show_seconds,
         path=break_at_slashes,
@@ -157,6 +161,15 @@ def _draw_curves(report: Report) -> list[dict[str, Any]]:
         svg = Markup(draw_curve(curve, name=f"curve{number}", label=label)) if curve["taps"] else ""
         curves.append({"gate": gate, "title": title, "worst": worst, "svg": svg, "rows": summary.make_curve_rows(curve)})
     return curves
+
+
+def _draw_lockstep(report: Report) -> dict[str, Any] | None:
+    rows = make_lockstep_rows(report["lockstep"])
+    if not rows:
+        return None
+    worst = notation.show_figure(largest_difference(rows))
+    label = f"Losses of {len(rows)} training steps in lockstep. Largest relative difference {worst}; a table holds each value."
+    return {"rows": rows, "worst": worst, "svg": Markup(draw_losses(rows, name="lockstep", label=label))}
 
 
 def _largest(values: Sequence[notation.Figure]) -> notation.Figure:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from parity.report import summary
+from parity.report.markdown_measurements import render_curves, render_gradcam, render_lockstep, render_throughput
 from parity.report.notation import show_difference, show_figure, show_headroom, show_score, show_seconds
 from parity.report.room import WHERE, Room
 from parity.report.schema import Report
@@ -170,37 +171,6 @@ def _counts(values: Sequence[int]) -> str:
     return " · ".join(f"{value:,}" for value in values[:20]) + (" · …" if len(values) > 20 else "")
 
 
-def _curves(report: Report, room: Room) -> list[str]:
-    lines = []
-    headers = ("Tap", "float64:", "limit:", "float32:", "noise floor:", "limit:")
-    for gate, curve in list(report["curves"].items())[: room.rows]:
-        rows = summary.make_curve_rows(curve)
-        lines += [f"### {room.text(summary.CURVE_TITLES.get(gate, gate))}", ""]
-        lines += room.table(headers, rows, lambda row: (room.code(row[0]), *map(show_figure, row[1:])))
-    return lines
-
-
-def _gradcam(report: Report, room: Room) -> list[str]:
-    headers = ("Image, worst first", "Input", "Error:", "Dead map", "Legacy's answer")
-    return room.table(headers, report["gradcam"], lambda row: _map_cells(row, room))
-
-
-def _map_cells(row: summary.Check, room: Room) -> list[str]:
-    answer = {True: "right", False: "wrong", None: ""}[row["correct"]]
-    dead = {(False, False): "no", (True, True): "both", (True, False): "legacy", (False, True): "port"}[tuple(row["dead"])]
-    return [room.code(row["image"]), room.text(row["kind"]), show_figure(row["error"]), dead, answer]
-
-
-def _throughput(report: Report, room: Room) -> list[str]:
-    headers = ("What", "Legacy:", "Port:", "Unit", "Conditions")
-    return room.table(headers, report["throughput"], lambda row: _rate_cells(row, room))
-
-
-def _rate_cells(row: summary.Check, room: Room) -> list[str]:
-    figures = [show_figure(row["reference"]), show_figure(row["candidate"])]
-    return [room.text(row["what"]), *figures, room.text(row["unit"]), room.text(row["conditions"])]
-
-
 def _declared(report: Report, room: Room) -> list[str]:
     lines = room.table(
         ("Declared difference", "Reason", "Owner"),
@@ -240,9 +210,10 @@ _SECTIONS: Sequence[tuple[str, Callable[[Report, Room], list[str]]]] = (
     ("Decisions", _decisions),
     ("Scores by class", _per_class),
     ("Confusion matrices", _confusion),
-    ("Error along the network", _curves),
-    ("Grad-CAM", _gradcam),
-    ("Throughput", _throughput),
+    ("Error along the network", render_curves),
+    ("Losses of lockstep", render_lockstep),
+    ("Grad-CAM", render_gradcam),
+    ("Throughput", render_throughput),
     ("Declared differences and waivers", _declared),
     ("To repeat this run", _repeat),
 )

@@ -39,6 +39,16 @@ def show_score(value: Figure) -> str:
     return f"{value:.4f}"
 
 
+def show_loss(value: Figure) -> str:
+    """Return a loss with ten significant digits: two that part are seen to.
+
+    >>> show_loss(1.25), show_loss(0.1234567891234), show_loss(2e-9), show_loss("nan")
+    ('1.25', '0.1234567891', '2e-09', 'NaN')
+    """
+    number = number_of(value)
+    return show_figure(value) if number is None or not math.isfinite(number) else f"{number:.10g}"
+
+
 def number_of(value: Figure) -> float | None:
     """Return what can be calculated with: not-a-number stays, no number is None.
 
@@ -86,6 +96,20 @@ def difference(reference: Figure, candidate: Figure) -> float | None:
     """
     a, b = number_of(reference), number_of(candidate)
     return None if a is None or b is None else b - a
+
+
+def relative_difference(reference: Figure, candidate: Figure) -> float | None:
+    """Return how far the candidate is from the reference, in parts of the reference; None where there is no such number.
+
+    >>> relative_difference(2.0, 2.5), relative_difference(0.0, 0.0), relative_difference(0.0, 1.0)
+    (0.25, 0.0, inf)
+    """
+    value, truth = difference(reference, candidate), number_of(reference)
+    if value is None or truth is None or math.isnan(value):
+        return None
+    if value == 0.0:
+        return 0.0
+    return abs(value / truth) if truth else math.inf
 
 
 def show_difference(reference: Figure, candidate: Figure) -> str:

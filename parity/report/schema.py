@@ -144,6 +144,10 @@ def _length_faults(report: Report) -> Iterator[str]:
         for key in ("float64", "float32", "noise_floor", "limit_float64", "limit_float32"):
             if isinstance(curve[key], list) and len(curve[key]) != len(curve["taps"]):
                 yield f"`curves.{gate}.{key}` must hold {len(curve['taps'])} numbers, got {len(curve[key])}"
+    lockstep = report["lockstep"] or {"steps": [], "reference": [], "candidate": []}
+    for side in ("reference", "candidate"):
+        if len(lockstep[side]) != len(lockstep["steps"]):
+            yield f"`lockstep.{side}` must hold {len(lockstep['steps'])} numbers, got {len(lockstep[side])}"
     for index, row in enumerate(report["confusion"]):
         n = len(row["classes"])
         for side in ("reference", "candidate"):

@@ -14,7 +14,7 @@ import tensorflow as tf
 from legacy_tf import datasets, traintest
 from parity.contract import CLASSES
 from parity.sides.legacy import LegacySide
-from parity.training import CLASS_WEIGHTS, HEIGHT_PX, IMAGE_SCALE, WIDTH_PX, Batch
+from parity.training import BATCH_SIZE, CLASS_WEIGHTS, HEIGHT_PX, IMAGE_SCALE, WIDTH_PX, Batch
 
 OnStep = Callable[[int, float, Sequence[Any]], None]
 
@@ -23,7 +23,7 @@ def make_batches(side: LegacySide, count: int) -> tuple[list[Batch], Batch]:
     """Return augmented training batches, the last one short, and a validation batch, all of 96x128 pixels."""
     spec = side.spec
     made, _ = datasets.make_generators(
-        spec.data, spec.resolution, spec.split, IMAGE_SCALE, images=spec.images, splits=("train", "val")
+        spec.data, spec.resolution, spec.split, IMAGE_SCALE, BATCH_SIZE, spec.images, splits=("train", "val")
     )
     batches = [made["train"][number % len(made["train"])] for number in range(count)]
     images, labels = batches[-1]
@@ -76,6 +76,17 @@ def make_dataset(batches: Sequence[Batch]) -> tf.data.Dataset:
         lambda: ((x.astype(dtype), y.astype(dtype)) for x, y in batches), output_signature=signature
     )
     return made.apply(tf.data.experimental.assert_cardinality(len(batches)))
+
+
+@contextmanager
+def dropout_mask(model: Any, mask: np.ndarray) -> Iterator[None]:
+    """Have the dropout layer multiply by a mask (N, units) while the block runs, in training mode or not."""
+    dropout = model.get_layer("dpout")
+    original, dropout.call = dropout.call, lambda inputs, training=None: inputs * mask
+    try:
+        yield
+    finally:
+        dropout.call = original
 
 
 @contextmanager

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import numpy as np
 import pytest
 
-from parity.assemble import _gate_dict, _place_dict, find_place, make_headline
-from parity.contract import GATES
+from parity.artefact import RecordingWriter
+from parity.assemble import _gate_dict, _place_dict, find_place, make_headline, read_lockstep
+from parity.contract import GATES, RunSpec
 from parity.verdict import Check, GateResult, Verdict
+from parity.workspace import Workspace
 
 REQUIRED = ("config", "weights", "blocks")
 
@@ -59,3 +64,64 @@ def test_config_is_the_place_when_it_alone_can_know():
 @pytest.mark.parametrize("verdict", [Verdict.PASS, Verdict.INCONCLUSIVE, Verdict.NOT_RUN])
 def test_without_a_failure_there_is_no_place(verdict: Verdict):
     assert _place_dict(results(config=verdict)) is None
+
+
+LOSSES = np.array([1.25, 0.5, np.nan, 0.25])
+
+
+def lockstep_run(folder: Path, *, gates: tuple[str, ...] = ("lockstep",), **losses: np.ndarray) -> Workspace:
+    """Return a run in which each side of `losses` recorded what it is given."""
+    workspace = Workspace(folder)
+    RunSpec(
+        data="/data", data_sha256="", checkpoint="/c.h5", checkpoint_sha256="", resolution="20x", split="published",
+        split_sha256="", splits=("val", "test"), image_scale=0.08, images=None, profile="probe", arch="resnet50v2",
+        device="cpu", gates=gates,
+    ).write_json(workspace.spec_path)  # fmt: skip
+    for side, values in losses.items():
+        with RecordingWriter(workspace.recording_folder(side, "lockstep"), key="key") as out:
+            out.write_array("float64/loss", values, "NC"[: values.ndim])
+            if side == "legacy":
+                out.write_value("epoch_starts", [1, 3])
+    return workspace
+
+
+def test_losses_of_lockstep_are_told_step_by_step(tmp_path: Path):
+    found = read_lockstep(lockstep_run(tmp_path, legacy=LOSSES, port=LOSSES + 1.0))
+    assert found is not None
+    assert found["steps"] == [1, 2, 3, 4]
+    assert found["epoch_starts"] == [1, 3]
+    np.testing.assert_array_equal(found["reference"], LOSSES)
+    np.testing.assert_array_equal(found["candidate"], LOSSES + 1.0)
+
+
+@pytest.mark.parametrize(
+    "losses",
+    [
+        {},
+        {"legacy": LOSSES},
+        {"port": LOSSES},
+        {"legacy": LOSSES, "port": LOSSES[:3]},
+        {"legacy": LOSSES, "port": LOSSES[None]},
+    ],
+    ids=["nothing", "legacy only", "port only", "fewer steps", "another shape"],
+)
+def test_losses_that_are_not_whole_are_not_told(tmp_path: Path, losses: dict[str, np.ndarray]):
+    assert read_lockstep(lockstep_run(tmp_path, **losses)) is None
+
+
+def test_losses_of_an_earlier_run_with_other_gates_are_not_told(tmp_path: Path):
+    assert read_lockstep(lockstep_run(tmp_path, gates=("weights",), legacy=LOSSES, port=LOSSES)) is None
+
+
+def test_a_side_that_recorded_no_losses_does_not_stop_the_report(tmp_path: Path):
+    workspace = lockstep_run(tmp_path, legacy=LOSSES)
+    with RecordingWriter(workspace.recording_folder("port", "lockstep"), key="key") as out:
+        out.write_value("error", "ValueError: no losses")
+    assert read_lockstep(workspace) is None
+
+
+def test_a_recording_that_was_damaged_does_not_stop_the_report(tmp_path: Path):
+    workspace = lockstep_run(tmp_path, legacy=LOSSES, port=LOSSES)
+    path = workspace.recording_folder("port", "lockstep") / "00000.npy"
+    path.write_bytes(path.read_bytes()[:-8])
+    assert read_lockstep(workspace) is None

@@ -41,6 +41,8 @@ FORBIDDEN_CALLS = (
     "F.",
 )
 FORBIDDEN_METHODS = {"backward", "fit", "train_on_batch", "apply_gradients", "zero_grad"}
+# The optimizer gate injects gradients where `fit` would hand over its own: into the optimizer that the legacy compiled.
+ALLOWED_CALLS = {"parity/gates/optimizer/legacy.py": {"optimizer.apply_gradients"}}
 
 
 def files(*patterns: str) -> set[Path]:
@@ -113,8 +115,8 @@ def calls(path: Path) -> Iterator[str]:
 
 @pytest.mark.parametrize("path", sorted(recorders()), ids=lambda path: str(path.relative_to(PROJECT)))
 def test_a_recorder_drives_the_real_thing_and_has_none_of_its_own(path: Path):
-    made = [name for name in calls(path) if name.startswith(FORBIDDEN_CALLS) or name.rpartition(".")[2] in FORBIDDEN_METHODS]
-    assert made == []
+    made = {name for name in calls(path) if name.startswith(FORBIDDEN_CALLS) or name.rpartition(".")[2] in FORBIDDEN_METHODS}
+    assert made == ALLOWED_CALLS.get(str(path.relative_to(PROJECT)), set())
     classes = [node for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.ClassDef)]
     assert all(not node.bases for node in classes)
 

@@ -2,5 +2,6 @@
 
 # Options of the train commands that both sides have.
 TRAIN_OPTIONS = (
-    "resolution", "split", "image_scale", "batch_size", "images", "weights", "epochs", "patience", "patience_lr", "learning_rate",
+    "resolution", "split", "image_scale", "batch_size", "images", "weights",
+    "epochs", "patience", "patience_lr", "learning_rate",
 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Splits, order, labels and batches by file name; no patient in two splits; class weights."""
+"""Splits, order, labels and batches by file name; no patient in two splits; class weights; epochs image by image."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from typing import Any
 from parity.artefact import Recording
 from parity.comparison import Comparison, Expected, compare_table
 from parity.contract import SPLITS
+from parity.gates.loader.contract import TRACED, batch_lengths, trace_keys
+from parity.gates.loader.permutation import permutation_checks
 from parity.measurement import ErrorTable
 from parity.tolerance import GatesFile
 from parity.verdict import Check, GateResult, Verdict
@@ -28,9 +30,8 @@ def compare(workspace: Workspace, gates_file: GatesFile) -> GateResult:
         checks.append(_table(f"loader/exact/{split}/labels", _labels(reference[split]), _labels(candidate[split])))
         columns = (dict(zip(COLUMNS, map(side[split].get, COLUMNS), strict=True)) for side in (reference, candidate))
         checks.append(compare_table(f"loader/exact/{split}/order", COLUMNS, *columns))
-    for what in ("classes", "order_after_item_0"):
-        comparison.tables += 1
-        checks.append(_table(f"loader/exact/{what}/equal", *(_numbered(side[what]) for side in (reference, candidate))))
+    comparison.tables += 1
+    checks.append(_table("loader/exact/classes/equal", *(_numbered(side["classes"]) for side in (reference, candidate))))
     for side, recording in (("legacy", comparison.reference), ("port", comparison.candidate)):
         checks.append(_overlap_check(f"loader/exact/{side}/patients_in_two_splits", recording))
     errors = ErrorTable()
@@ -40,7 +41,27 @@ def compare(workspace: Workspace, gates_file: GatesFile) -> GateResult:
     worst = errors.worst.get(("float64", "class_weights", "max_rel"))
     if worst is not None:
         checks.append(worst.to_check("loader/float64/class_weights/max_rel", limit, unit="relative"))
+    checks += _trace_checks(comparison)
+    comparison.tables += 1
+    checks += permutation_checks(candidate["permutation"], reference["trace_files"]["train"])
     return comparison.result(checks)
+
+
+def _trace_checks(comparison: Comparison) -> list[Check]:
+    """Check the legacy order: every image, every state of the random numbers, every label of two epochs."""
+    sizes = {split: len(files) for split, files in comparison.reference.values["trace_files"].items()}
+    checks = [comparison.table("trace_files", TRACED)]
+    checks += [comparison.table(what, keys) for what, keys in trace_keys(sizes).items()]
+    batches = len(batch_lengths(sizes["train"]))
+    power = Check(
+        id="loader/none/trace/batches",
+        verdict=Verdict.PASS if batches > 1 else Verdict.INCONCLUSIVE,
+        observed=float(batches),
+        unit="training batches",
+        n=batches,
+        reason="one batch has no order: it takes two to see one",
+    )
+    return [*checks, power]
 
 
 def _labels(split: Mapping[str, Any]) -> dict[str, object]:

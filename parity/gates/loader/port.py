@@ -1,14 +1,15 @@
-"""Which image, with which label, in which split and order; counts, patients, class weights."""
+"""Which image, with which label, in which split and order; counts, patients, class weights; what an epoch asks for."""
 
 from __future__ import annotations
 
-import random
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from parity.artefact import RecordingWriter
+from parity.gates.loader.contract import DEFAULT_EPOCHS, TRACE_IMAGES, TRACED, Trace, phases
 from parity.sides.port import PortSide
 from torch_port import data
 
@@ -17,7 +18,7 @@ def record(side: PortSide, out: RecordingWriter) -> None:
     root = Path(side.spec.data)
     table = data.get_dataframe(root / "data.csv", side.spec.resolution, root / "images")
     patients = {Path(path).name: str(number) for path, number in zip(table.image_path, table.patient_id, strict=True)}
-    loaders, class_names = side.make_loaders(epoch_order="legacy")
+    loaders, class_names = side.make_loaders()
     for split, loader in loaders.items():
         names = [Path(path).name for path in loader.dataset.images]
         out.write_value(
@@ -26,19 +27,54 @@ def record(side: PortSide, out: RecordingWriter) -> None:
                 "images": names,
                 "labels": [int(label) for label in loader.dataset.labels],
                 "patients": [patients[name] for name in names],
-                "batches": _batch_lengths(loader),
+                "batches": [len(rows) for rows in loader.batch_sampler],
                 "length": len(loader),
             },
         )
     out.write_value("classes", [str(name) for name in class_names])
     weights = data.compute_weights(loaders["train"])
     out.write_array("class_weights", np.array([weights[label] for label in sorted(weights)], np.float64), "K")
-    train = side.make_loaders(epoch_order="legacy")[0]["train"]
-    random.seed(17)
-    next(iter(train.batch_sampler))
-    names = [Path(path).name for path in train.dataset.images]
-    out.write_value("order_after_item_0", [names[row] for row in train.batch_sampler.order])
+    _record_trace(side, out)
 
 
-def _batch_lengths(loader: Any) -> list[int]:
-    return [len(rows) for rows in loader.batch_sampler]
+def _record_trace(side: PortSide, out: RecordingWriter) -> None:
+    """Record what a training in the legacy order asks for, and what one in the default order does."""
+    loaders = _traced_loaders(side, epoch_order="legacy")
+    out.write_value("trace_files", {split: list(_files(loaders[split].dataset)) for split in TRACED})
+    trace = Trace()
+    for split in TRACED:
+        dataset = loaders[split].dataset
+        for path in dataset.images:
+            trace.know(Path(path).name, data.read_image(path))
+        dataset.augment = trace.watch(dataset.augment)
+    for phase, split, _ in phases():
+        trace.follow(phase, loaders[split])
+    for name, table in trace.tables().items():
+        out.write_value(name, table)
+    default = Trace(trace.names)
+    loader = _traced_loaders(side)["train"]
+    loader.dataset.augment = default.watch(_corner)
+    for number in range(DEFAULT_EPOCHS):
+        default.follow(f"epoch {number}", _epoch(loader, number))
+    out.write_value("permutation", {"images": default.images, "labels": default.labels})
+
+
+def _corner(image: np.ndarray) -> dict[str, np.ndarray]:
+    return {"image": image[:1, :1]}
+
+
+def _epoch(loader: Any, number: int) -> Iterator[Any]:
+    """Return the batches of an epoch; its sampler is told the number as Lightning tells it."""
+    if hasattr(loader.batch_sampler.sampler, "set_epoch"):
+        loader.batch_sampler.sampler.set_epoch(number)
+    return iter(loader)
+
+
+def _traced_loaders(side: PortSide, **options: Any) -> dict[str, Any]:
+    spec = side.spec
+    return data.make_loaders(spec.data, spec.resolution, spec.split, spec.image_scale, images=TRACE_IMAGES, **options)[0]
+
+
+def _files(dataset: Any) -> Iterator[tuple[str, int]]:
+    for path, label in zip(dataset.images, dataset.labels, strict=True):
+        yield Path(path).name, int(label)

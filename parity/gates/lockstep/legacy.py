@@ -12,7 +12,7 @@ from parity.architecture import BATCH_NORMS
 from parity.artefact import RecordingWriter
 from parity.gates.lockstep.contract import BATCHES, EPOCHS, STEPS
 from parity.sides.legacy import LegacySide
-from parity.sides.legacy_training import make_batches, make_training_model, train
+from parity.sides.legacy_training import dropout_mask, make_batches, make_training_model, train
 from parity.training import make_mask, sample_elements
 
 
@@ -31,9 +31,9 @@ def record(side: LegacySide, out: RecordingWriter) -> None:
             statistics.append(_read_statistics(model))
             if len(losses) == STEPS:
                 _write_state(out, model)
-                images = batches[0][0].astype(np.float64)
-                model.get_layer("dpout").call = lambda inputs, training=None: inputs * masks[0]
-                out.write_array("float64/predictions", model(images, training=True).numpy(), "NK")
+                with dropout_mask(model, masks[0]):
+                    found = model(batches[0][0].astype(np.float64), training=True)
+                out.write_array("float64/predictions", found.numpy(), "NK")
 
         train(side, model, batches, val_batch, masks=masks, on_step=on_step)
     out.write_array("float64/loss", np.array(losses), "N")

@@ -1,4 +1,4 @@
-"""Each tensor at its place: a one-to-one map of names, and every element."""
+"""Each tensor at its place: a one-to-one map of names, and every element; and how a fresh model is filled."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import numpy as np
 from parity.architecture import Tensor, tensors
 from parity.artefact import ArtefactError, Recording, permute_axes
 from parity.contract import CLASSES
+from parity.gates.weights.fresh import fresh_checks
 from parity.tolerance import GatesFile
 from parity.verdict import Check, GateResult, Verdict
 from parity.workspace import Workspace
@@ -21,7 +22,11 @@ def compare(workspace: Workspace, gates_file: GatesFile) -> GateResult:
         *(_tensor_check(tensor, reference, candidate) for tensor in known),
     ]
     compared = sum(check.n > 0 for check in checks[2:])
-    return GateResult(gate="weights", checks=tuple(checks), expected=len(known), compared=compared)
+    fresh = [
+        *fresh_checks("legacy", {tensor.legacy: tensor for tensor in known}, reference.values.get("fresh", {}), gates_file),
+        *fresh_checks("port", {tensor.port: tensor for tensor in known}, candidate.values.get("fresh", {}), gates_file),
+    ]
+    return GateResult(gate="weights", checks=(*checks, *fresh), expected=len(known) + 2, compared=compared + 2)
 
 
 def _coverage_check(side: str, recording: Recording, names: set[str]) -> Check:

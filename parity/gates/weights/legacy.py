@@ -1,14 +1,16 @@
-"""Every tensor of the compiled Keras model, under its Keras name."""
+"""Every tensor of the compiled Keras model, and how a fresh one is filled, under the Keras names."""
 
 from __future__ import annotations
 
-from legacy_tf import export
+from legacy_tf import export, models
 from parity.architecture import tensors
 from parity.artefact import RecordingWriter
 from parity.contract import CLASSES
+from parity.gates.weights.contract import describe
 from parity.sides.legacy import LegacySide
 
 AXES = {tensor.legacy: tensor.axes for tensor in tensors(len(CLASSES))}
+FRESH_SHAPE = (96, 128, 3)  # no weight depends on the size of the images
 
 
 def record(side: LegacySide, out: RecordingWriter) -> None:
@@ -16,3 +18,5 @@ def record(side: LegacySide, out: RecordingWriter) -> None:
         for variable in model.weights:
             name = export.weight_name(variable)
             out.write_array(name, variable.numpy(), AXES.get(name, "NHWC"[: len(variable.shape)]))
+    fresh = models.resnet_model(len(CLASSES), FRESH_SHAPE, weights=None)
+    out.write_value("fresh", {export.weight_name(variable): describe(variable.numpy()) for variable in fresh.weights})

@@ -1,16 +1,28 @@
-"""Every tensor of the port's ``state_dict`` after conversion, under the port's own name."""
+"""Every tensor of the port's ``state_dict`` after conversion, and how a fresh port is filled, under the port's own names."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
 
 from parity.architecture import tensors
 from parity.artefact import RecordingWriter
 from parity.contract import CLASSES
+from parity.gates.weights.contract import describe
 from parity.sides.port import PortSide
+from torch_port.model import make_model
 
 AXES = {tensor.port: tensor.port_axes for tensor in tensors(len(CLASSES))}
 
 
 def record(side: PortSide, out: RecordingWriter) -> None:
-    for name, tensor in side.model("float32").state_dict().items():
+    for name, tensor in _tensors(side.model("float32")):
+        out.write_array(name, tensor.cpu().numpy(), AXES.get(name, "OIHW"[: tensor.ndim]))
+    fresh = make_model(side.spec.arch, len(CLASSES))
+    out.write_value("fresh", {name: describe(tensor.numpy()) for name, tensor in _tensors(fresh)})
+
+
+def _tensors(network: Any) -> Iterator[tuple[str, Any]]:
+    for name, tensor in network.state_dict().items():
         if not name.endswith("num_batches_tracked"):
-            out.write_array(name, tensor.cpu().numpy(), AXES.get(name, "OIHW"[: tensor.ndim]))
+            yield name, tensor

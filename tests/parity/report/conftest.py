@@ -64,6 +64,8 @@ def huge_report(make_report: Callable[..., dict[str, Any]]) -> dict[str, Any]:
     report["per_class"] *= 50
     report["confusion"] *= 50
     report["curves"] = {f"gate{i}": {**report["curves"]["blocks"], "taps": ["`" * 200] * 23} for i in range(30)}
+    losses = [1.0986122886681098] * 5000
+    report["lockstep"] = {"steps": [*range(5000)], "reference": losses, "candidate": losses, "epoch_starts": [*range(5000)]}
     report["gradcam"] *= 40
     report["throughput"] *= 300
     report["declared"] *= 300

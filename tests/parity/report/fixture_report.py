@@ -78,6 +78,7 @@ def make_report(
         "per_class": [_make_scores(*source, random, verdict) for source in _sources(CLASSES)],
         "confusion": [_make_confusion(kind, split, verdict) for kind, split, _ in _sources(("",))],
         "curves": {gate: _make_curve(gate, verdict) for gate in ("blocks", "inference")},
+        "lockstep": _make_lockstep(verdict),
         "gradcam": gradcam,
         "throughput": _make_throughput(),
         "assets": assets,
@@ -261,6 +262,19 @@ def _make_curve(gate: str, verdict: str) -> dict[str, Any]:
         "noise_floor": floor.tolist(),
         "limit_float64": 1e-10,
         "limit_float32": 2.1e-6,
+    }
+
+
+def _make_lockstep(verdict: str) -> dict[str, Any]:
+    steps = np.arange(1, 13)
+    reference = 1.0986 * np.exp(-steps / 9) + 0.05 * np.sin(steps)
+    parting = 2e-6 * 3.0**steps if verdict == "FAIL" else 1.7e-13 * steps
+    parting[0] = 0.0
+    return {
+        "steps": steps.tolist(),
+        "reference": reference.tolist(),
+        "candidate": (reference * (1.0 + parting)).tolist(),
+        "epoch_starts": [1, 6, 11],
     }
 
 

@@ -156,10 +156,37 @@ def test_pictures_are_inside_and_described(plain_page: Page) -> None:
     assert len(pictures) == 36
     assert all(picture["alt"].startswith(("Legacy: Grad-CAM of ", "Port: ", "Absolute difference: ")) for picture in pictures)
     curves = plain_page.all("svg")
-    assert len(curves) == 2
-    assert all("Largest error" in curve["aria-label"] for curve in curves)
+    assert ["Largest error" in curve["aria-label"] for curve in curves] == [True, True, False]
+    assert curves[2]["aria-label"].startswith("Losses of 12 training steps in lockstep. Largest relative difference 2.04e-12;")
     assert "Absolute difference, white is " in plain_page.text
     assert "Absolute difference, no scale" in plain_page.text, "the dead map"
+
+
+def test_every_loss_of_lockstep_is_in_a_table(make_report: Any, tmp_path: Path) -> None:
+    report = make_report()
+    report["lockstep"] = {
+        "steps": [1, 2, 3],
+        "reference": [1.5, 0.75, "nan"],
+        "candidate": [1.5, 0.9, 0.25],
+        "epoch_starts": [1, 3],
+    }
+    text = Page(render_html(report, folder=tmp_path)).text.split("8 Losses of lockstep")[1].split("9 Grad-CAM")[0]
+    table = re.sub(r"\s+", " ", text.split("Relative difference")[-1])
+    assert table.strip() == "1starts1.51.50 20.750.90.2 3startsNaN0.25–"
+
+
+def test_more_steps_than_there_is_room_for_are_counted(make_report: Any, tmp_path: Path) -> None:
+    report = make_report()
+    losses = [0.5] * 4000
+    report["lockstep"] = {
+        "steps": [*range(4000)],
+        "reference": losses,
+        "candidate": losses,
+        "epoch_starts": [*range(0, 4000, 5)],
+    }
+    html = render_html(report, folder=tmp_path)
+    assert len(html.encode()) <= LIMIT_BYTES
+    assert "1,000 more rows of 4,000 are left out here; they are in report.json." in Page(html).text
 
 
 @pytest.mark.parametrize(
@@ -253,6 +280,7 @@ def test_left_out_and_shown_rows_make_all(make_report: Any, tmp_path: Path) -> N
 def test_empty_sections_say_so(make_report: Any, tmp_path: Path) -> None:
     report = make_report()
     report.update(ledger=[], per_class=[], confusion=[], curves={}, gradcam=[], throughput=[], declared=[], assets=[])
+    report["lockstep"] = None
     report["gates"] = [gate for gate in report["gates"] if gate["checks"]]
     text = Page(render_html(report, folder=tmp_path)).text
     for sentence in (
@@ -261,6 +289,7 @@ def test_empty_sections_say_so(make_report: Any, tmp_path: Path) -> None:
         "No figures per class were recorded in this run.",
         "No confusion matrix was recorded in this run.",
         "No error along the network was recorded in this run.",
+        "No losses of training in lockstep were recorded in this run.",
         "No Grad-CAM map was recorded in this run.",
         "No throughput was measured in this run.",
     ):
@@ -269,7 +298,7 @@ def test_empty_sections_say_so(make_report: Any, tmp_path: Path) -> None:
 
 
 def test_what_repeats_the_run_is_there(plain_page: Page, fixture_report: Any) -> None:
-    section = plain_page.text.split("11 To repeat this run")[1]
+    section = plain_page.text.split("12 To repeat this run")[1]
     assert "nox -s parity -- --data 'data/lung cohort' --split published" in section
     for fact in (
         "code.torch_port",

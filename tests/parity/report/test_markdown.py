@@ -73,6 +73,7 @@ def test_sections_come_in_the_order_of_the_reviewer(make_report: Any) -> None:
         "Scores by class",
         "Confusion matrices",
         "Error along the network",
+        "Losses of lockstep",
         "Grad-CAM",
         "Throughput",
         "Declared differences and waivers",
@@ -82,7 +83,7 @@ def test_sections_come_in_the_order_of_the_reviewer(make_report: Any) -> None:
 
 def test_sections_without_content_are_left_out(make_report: Any) -> None:
     report = make_report()
-    report.update(ledger=[], per_class=[], confusion=[], curves={}, gradcam=[], throughput=[])
+    report.update(ledger=[], per_class=[], confusion=[], curves={}, lockstep=None, gradcam=[], throughput=[])
     titles = re.findall(r"^## (.*)$", render_markdown(report), re.MULTILINE)
     assert titles == ["What was not run", "Gates", "Declared differences and waivers", "To repeat this run"]
 
@@ -97,6 +98,24 @@ def test_figures_are_told(make_report: Any) -> None:
     assert "| `conv4/block1/out` | 0.013 | 1e-10 | 0.013 |" in text
     assert "- 1,200 recorded pairs expected = 1,200 compared + 0 waived" in text
     assert "Command: `nox -s parity -- --data 'data/lung cohort' --split published`" in text
+
+
+def test_losses_of_lockstep_are_told(make_report: Any) -> None:
+    report = make_report()
+    report["lockstep"] = {
+        "steps": [1, 2, 3],
+        "reference": [1.5, 0.75, "nan"],
+        "candidate": [1.5, 0.9, 0.25],
+        "epoch_starts": [1, 3],
+    }
+    section = render_markdown(report).split("## Losses of lockstep\n\n")[1].split("\n\n")[0]
+    assert section.splitlines() == [
+        "| Step | Epoch | Legacy | Port | Relative difference |",
+        "| ---: | --- | ---: | ---: | ---: |",
+        "| 1 | starts | 1.5 | 1.5 | 0 |",
+        "| 2 |  | 0.75 | 0.9 | 0.2 |",
+        "| 3 | starts | NaN | 0.25 | – |",
+    ]
 
 
 def test_hostile_names_are_inert_and_readable(hostile_report: dict[str, Any]) -> None:

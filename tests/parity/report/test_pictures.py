@@ -1,10 +1,12 @@
 import re
+from itertools import pairwise
 from typing import Any
 from xml.etree import ElementTree
 
 import pytest
 
-from parity.report.pictures import draw_curve
+from parity.report.lockstep import LockstepRow, make_lockstep_rows
+from parity.report.pictures import draw_curve, draw_losses
 
 TAPS = ["stem/conv", "conv2/block1/out", "head/probabilities"]
 CURVE = {
@@ -115,3 +117,59 @@ def test_a_curve_of_very_many_taps_is_cut() -> None:
         "noise_floor": [1e-7] * n,
     }
     assert len(draw_curve(curve, name="a", label="")) < 100_000
+
+
+def make_rows(reference: list[Any], candidate: list[Any]) -> list[LockstepRow]:
+    steps = [*range(1, len(reference) + 1)]
+    return make_lockstep_rows({"steps": steps, "reference": reference, "candidate": candidate, "epoch_starts": [1, 3]})
+
+
+LOSSES = make_rows([1.0, 0.5, 0.25, 0.125], [1.0, 0.5 + 1e-13, 0.25, 0.125 + 1e-10])
+
+
+def lines_of(svg: str) -> list[list[tuple[float, float]]]:
+    """Points of the three lines: losses of the legacy and of the port, and their difference."""
+    paths = [path.get("d", "") for path in parse(svg).iter("path") if path.get("clip-path")]
+    found = [[(float(x), float(y)) for x, y in re.findall(r"[ML] (-?[\d.]+) (-?[\d.]+)", path)] for path in paths]
+    # What stands upright, or lies, is a line of the grid or the start of an epoch.
+    return [points for points in found if len({x for x, _ in points}) > 1 and len({y for _, y in points}) > 1]
+
+
+def test_losses_are_an_element_like_the_curves() -> None:
+    svg = draw_losses(LOSSES, name="lockstep", label='Losses "<1>"')
+    assert svg == draw_losses(LOSSES, name="lockstep", label='Losses "<1>"')
+    root = parse(svg)
+    assert (root.get("role"), root.get("aria-label")) == ("img", 'Losses "<1>"')
+    assert "://" not in svg
+    assert not re.search(r"#[0-9a-fA-F]{6}", svg)
+    assert all(element.get("id", "lockstep-").startswith("lockstep-") for element in root.iter())
+    assert {"loss, legacy", "loss, port", "relative difference", "epoch starts"} <= set(texts_of(svg))
+    assert {"1", "2", "3", "4"} <= set(texts_of(svg))
+
+
+def test_both_losses_share_an_axis_and_their_difference_has_its_own() -> None:
+    legacy, port, difference = lines_of(draw_losses(LOSSES, name="a", label=""))
+    assert legacy == port, "1e-10 of a loss cannot be seen"
+    drops = [after - before for (_, before), (_, after) in pairwise(legacy)]
+    assert drops == pytest.approx([drops[0], drops[0] / 2, drops[0] / 4], abs=1e-4), "0.5, 0.25, 0.125"
+    heights = [y for _, y in difference]
+    assert heights[0] == heights[2], "nothing differs: the line marked 0"
+    assert heights[0] > heights[1] > heights[3], "further down is smaller"
+    assert min(heights) > max(y for _, y in legacy), "the difference is drawn below the losses"
+
+
+def test_losses_that_part_are_seen_to() -> None:
+    legacy, port, _ = lines_of(draw_losses(make_rows([1.0, 0.5, 0.25], [1.0, 0.6, 0.7]), name="a", label=""))
+    assert [y for _, y in port][1:] < [y for _, y in legacy][1:]
+    assert legacy[0] == port[0]
+
+
+@pytest.mark.parametrize("value", [0.0, None, "nan", "inf", -1e300, 1e-300])
+def test_strange_losses_can_be_drawn(value: Any) -> None:
+    assert "loss, port" in texts_of(draw_losses(make_rows([value] * 3, [1.0, value, 2.0]), name="a", label=""))
+
+
+def test_losses_of_very_many_steps_are_cut() -> None:
+    svg = draw_losses(make_rows([0.5] * 5000, [0.5] * 5000), name="a", label="")
+    assert len(svg) < 150_000
+    assert len([text for text in texts_of(svg) if text.isdigit() and int(text) > 0]) <= 2 * 30

@@ -129,6 +129,23 @@ def test_curves_have_one_number_per_tap(make_report: Any, key: str) -> None:
         check_report(report, place="here")
 
 
+@pytest.mark.parametrize("side", ["reference", "candidate"])
+def test_lockstep_has_one_loss_per_step(make_report: Any, side: str) -> None:
+    report = make_report()
+    report["lockstep"][side].pop()
+    with pytest.raises(BadInputError, match=rf"`lockstep.{side}` must hold 12 numbers, got 11"):
+        check_report(report, place="here")
+
+
+def test_lockstep_may_be_null_but_not_absent(make_report: Any) -> None:
+    report = make_report()
+    report["lockstep"] = None
+    check_report(report, place="here")
+    del report["lockstep"]
+    with pytest.raises(BadInputError, match="`lockstep` must be there"):
+        check_report(report, place="here")
+
+
 @pytest.mark.parametrize("matrix", [[[1, 2], [3, 4]], [[1, 2, 3]] * 2, [[1], [2], [3]], []])
 def test_confusion_matrices_are_square(make_report: Any, matrix: Any) -> None:
     report = make_report()

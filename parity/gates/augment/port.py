@@ -1,0 +1,110 @@
+"""The port's training pipeline: its results for given random numbers, its transforms one by one, and what it draws."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from parity.artefact import RecordingWriter, hash_array, permute_axes
+from parity.gates.augment.contract import (
+    COUNTED_DRAWS,
+    DRAWS,
+    FIXTURE,
+    SHOWN_DRAWS,
+    STEP,
+    STREAM_EPOCHS,
+    STREAM_IMAGES,
+    STREAM_RUNS,
+    DrawnParameters,
+    apply_cases,
+)
+from parity.sides.port import PortSide
+from torch_port import data
+
+CORNER = np.zeros((1, 1, 3), np.float32)
+
+
+def record(side: PortSide, out: RecordingWriter) -> None:
+    loader = side.make_loaders()[0]["train"]
+    _record_draws(side, out, loader.dataset)
+    hashes = {}
+    for case, result in apply_cases(loader.dataset.augment, data.read_image(side.workspace.fixtures / FIXTURE)):
+        hashes[case] = hash_array(result)
+        out.write_array(f"transform/{case}", result[::STEP, ::STEP], "HWC")
+    out.write_value("transforms", hashes)
+    drawn = DrawnParameters(loader.dataset.augment)
+    loader.dataset.augment = drawn
+    with _no_image_is_read():
+        for item in islice(_items(loader), COUNTED_DRAWS):
+            loader.dataset[item]
+        drawn.write(out)
+        streams = {}
+        for number, (run, options) in enumerate(STREAM_RUNS.items()):
+            random.seed(number)  # whatever the global random numbers are, the streams are their own
+            np.random.seed(number)  # noqa: NPY002
+            streams[run] = _read_streams(side, options)
+        out.write_value("streams", streams)
+
+
+def _record_draws(side: PortSide, out: RecordingWriter, dataset: Any) -> None:
+    hashes = {}
+    for draw in side.track(range(DRAWS[side.spec.profile]), "augment"):
+        index = draw % len(dataset)
+        random.seed(draw)
+        np.random.seed(draw)  # noqa: NPY002
+        image = np.ascontiguousarray(permute_axes(dataset[index][0].numpy(), "CHW", "HWC"))
+        hashes[f"draw {draw}"] = [Path(dataset.images[index]).name, hash_array(image)]
+        if draw < SHOWN_DRAWS:
+            out.write_array(f"image/{draw}", image, "HWC")
+    out.write_value("draws", hashes)
+
+
+@contextmanager
+def _no_image_is_read() -> Iterator[None]:
+    """Read no file inside the block: where only random numbers count, decoding thousands of images takes minutes."""
+    read, data.read_image = data.read_image, lambda path: CORNER
+    try:
+        yield
+    finally:
+        data.read_image = read
+
+
+def _items(loader: Any) -> Iterator[Any]:
+    """Yield what the loader asks its data set for, epoch after epoch; an epoch may be empty in a broken port."""
+    for epoch in range(COUNTED_DRAWS):
+        _set_epoch(loader, epoch)
+        for batch in loader.batch_sampler:
+            yield from batch
+
+
+def _set_epoch(loader: Any, epoch: int) -> None:
+    """Tell the sampler the epoch as Lightning does."""
+    if hasattr(loader.batch_sampler.sampler, "set_epoch"):
+        loader.batch_sampler.sampler.set_epoch(epoch)
+
+
+def _read_streams(side: PortSide, options: Mapping[str, int]) -> list[list[list[str]]]:
+    """Return the first number of Python's and of numpy's generator for each image, by epoch."""
+    spec = side.spec
+    loaders, _ = data.make_loaders(
+        spec.data, spec.resolution, spec.split, spec.image_scale, images=STREAM_IMAGES, splits=["train"], **options
+    )
+    loader = loaders["train"]
+    loader.dataset.augment = _first_numbers
+    epochs = []
+    for epoch in range(STREAM_EPOCHS):
+        _set_epoch(loader, epoch)
+        rows = [row for images, _ in loader for row in images[:, :2, 0, 0].tolist()]
+        epochs.append([[repr(number) for number in row] for row in rows])
+    return epochs
+
+
+def _first_numbers(image: np.ndarray) -> dict[str, np.ndarray]:
+    """Return an image (1, 1, 2) of two random numbers, float64."""
+    return {"image": np.array([[[random.random(), np.random.random()]]])}  # noqa: NPY002

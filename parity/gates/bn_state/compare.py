@@ -1,0 +1,93 @@
+"""Running statistics of every batch norm after 1, 2 and 10 passes, and unchanged by one in evaluation mode."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from parity.architecture import BATCH_NORMS
+from parity.comparison import Comparison, Expected
+from parity.gates.bn_state.contract import (
+    EVALUATED,
+    MARKS,
+    PASSES,
+    SMALL,
+    SMALL_BATCH,
+    SMALL_PX,
+    STATISTICS,
+    sizes,
+    small_name,
+)
+from parity.measurement import MEASURES, Worst, relative_error
+from parity.tolerance import GatesFile, Limit
+from parity.verdict import Check, GateResult
+from parity.workspace import Workspace
+
+STAGES = tuple(dict.fromkeys(norm.stage for norm in BATCH_NORMS))
+
+
+def compare(workspace: Workspace, gates_file: GatesFile) -> GateResult:
+    found = sizes(workspace.spec.profile)
+    comparison = Comparison.open(workspace, "bn_state", _expected(found))
+    limit = gates_file.limit("bn_state/float32")
+    checks = [_input_check(comparison)]
+    for size in found:
+        for mark in MARKS.values():
+            checks += _mark_checks(comparison, f"{size}/{mark}", limit)
+        checks += _evaluation_checks(comparison, size)
+    return comparison.result(checks)
+
+
+def _expected(found: tuple[str, ...]) -> dict[str, Expected]:
+    shape = (SMALL_BATCH, SMALL_PX, SMALL_PX, 3)
+    images = Expected(axes="NHWC", candidate_axes="NCHW", shape=shape, dtype="float32")
+    places = [f"{size}/{mark}" for size in found for mark in (*MARKS.values(), EVALUATED)]
+    return {small_name(number): images for number in range(PASSES)} | {
+        f"{place}/{norm.name}/{statistic}": Expected(axes="C", shape=(norm.channels,), dtype="float32")
+        for place in places
+        for norm in BATCH_NORMS
+        for statistic in STATISTICS
+    }
+
+
+def _input_check(comparison: Comparison) -> Check:
+    """What went in must be the same, or the rest proves nothing."""
+    different = Worst()
+    for pair in comparison.pairs(*(small_name(number) for number in range(PASSES))):
+        different.add(float((pair.reference != pair.candidate).sum()), pair.name, pair.reference.size)
+    limit = Limit(value=0.0, reason="the port is fed with the legacy's bytes")
+    return different.to_check(f"bn_state/exact/{SMALL}/images", limit, unit="elements")
+
+
+def _mark_checks(comparison: Comparison, place: str, limit: Limit) -> Iterator[Check]:
+    """Yield the worst layer of each stage, statistic by statistic."""
+    for stage in STAGES:
+        for statistic in STATISTICS:
+            worst = {measure: Worst() for measure in MEASURES}
+            for norm in (norm for norm in BATCH_NORMS if norm.stage == stage):
+                for pair in comparison.pairs(f"{place}/{norm.name}/{statistic}"):
+                    error = relative_error(pair.reference, pair.candidate)
+                    for measure in MEASURES:
+                        worst[measure].add(getattr(error, measure), norm.name, pair.reference.size)
+            for measure in MEASURES:
+                check_id = f"bn_state/float32/{place}/{stage}/{statistic}/{measure}"
+                yield worst[measure].to_check(check_id, limit, unit="relative")
+
+
+def _evaluation_checks(comparison: Comparison, size: str) -> Iterator[Check]:
+    """A pass in evaluation mode must leave every running statistic of a side as it was."""
+    limit = Limit(value=0.0, reason="evaluation does not touch the running statistics")
+    changed = {"legacy": Worst(), "port": Worst()}
+    for norm in BATCH_NORMS:
+        for statistic in STATISTICS:
+            names = (f"{size}/{mark}/{norm.name}/{statistic}" for mark in (MARKS[PASSES], EVALUATED))
+            before, after = (next(comparison.pairs(name), None) for name in names)
+            if before is not None and after is not None:
+                for side, old, new in (
+                    ("legacy", before.reference, after.reference),
+                    ("port", before.candidate, after.candidate),
+                ):
+                    changed[side].add(float(np.not_equal(old, new).sum()), f"{norm.name}/{statistic}", old.size)
+    for side, worst in changed.items():
+        yield worst.to_check(f"bn_state/exact/{size}/{EVALUATED}/{side}", limit, unit="elements")

@@ -1,0 +1,70 @@
+"""Running statistics of the Keras model after forward passes in training mode, its weights fixed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from legacy_tf import export, models
+from parity.architecture import BATCH_NORMS
+from parity.artefact import RecordingWriter
+from parity.contract import CLASSES
+from parity.gates.bn_state.contract import (
+    EVALUATED,
+    LARGE,
+    MARKS,
+    PASSES,
+    SMALL,
+    SMALL_BATCH,
+    SMALL_PX,
+    large_batches,
+    sizes,
+    small_name,
+)
+from parity.sides.legacy import LegacySide
+
+
+def record(side: LegacySide, out: RecordingWriter) -> None:
+    batches = [_cut_batch(side, number) for number in range(PASSES)]
+    for number, batch in enumerate(batches):
+        out.write_array(small_name(number), batch, "NHWC")
+    # A Keras model takes images of one size, so the small ones need a model of their own.
+    small = models.resnet_model(len(CLASSES), (SMALL_PX, SMALL_PX, 3), weights=None)
+    export.load_checkpoint(small, side.spec.checkpoint)
+    _record_passes(out, small, SMALL, side.track(batches, "bn_state small"))
+    if LARGE in sizes(side.spec.profile):
+        with side.precision("float32") as model:
+            kept = model.get_weights()
+            try:
+                _record_passes(out, model, LARGE, side.track(list(large_batches(side.workspace)), "bn_state large"))
+            finally:
+                model.set_weights(kept)
+
+
+def _cut_batch(side: LegacySide, number: int) -> np.ndarray:
+    """Return two augmented images (N, H, W, C) thinned out to 64x64, wherever that starts in this pass."""
+    cases = side.workspace.cases("augmented")
+    taken = [cases[(SMALL_BATCH * number + row) % len(cases)] for row in range(SMALL_BATCH)]
+    images = np.concatenate([side.workspace.image(case) for case in taken])
+    for axis in (1, 2):
+        step = max(1, images.shape[axis] // SMALL_PX)
+        images = images.take(number + step * np.arange(SMALL_PX), axis=axis, mode="wrap")
+    return images
+
+
+def _record_passes(out: RecordingWriter, model: Any, size: str, batches: Iterable[np.ndarray]) -> None:
+    for number, images in enumerate(batches, start=1):
+        model(images, training=True)
+        if number in MARKS:
+            _write_statistics(out, model, f"{size}/{MARKS[number]}")
+    model(images[:1], training=False)
+    _write_statistics(out, model, f"{size}/{EVALUATED}")
+
+
+def _write_statistics(out: RecordingWriter, model: Any, place: str) -> None:
+    for norm in BATCH_NORMS:
+        layer = model.get_layer(norm.legacy_layer)
+        out.write_array(f"{place}/{norm.name}/mean", layer.moving_mean.numpy(), "C")
+        out.write_array(f"{place}/{norm.name}/variance", layer.moving_variance.numpy(), "C")

@@ -1,0 +1,54 @@
+"""Running statistics of the port after the same passes in training mode, its weights fixed."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import torch
+
+from parity.artefact import RecordingWriter
+from parity.gates.bn_state.contract import (
+    EVALUATED,
+    LARGE,
+    MARKS,
+    PASSES,
+    SMALL,
+    large_batches,
+    sizes,
+    small_name,
+)
+from parity.sides.port import PortSide
+
+STATISTICS = {"running_mean": "mean", "running_var": "variance"}
+
+
+def record(side: PortSide, out: RecordingWriter) -> None:
+    legacy = side.workspace.recording("legacy", "bn_state")
+    batches = [np.array(legacy.read_array(small_name(number))) for number in range(PASSES)]
+    for number, batch in enumerate(batches):
+        out.write_array(small_name(number), side.tensor(batch, "float32").cpu().numpy(), "NCHW")
+    _record_passes(side, out, SMALL, batches)
+    if LARGE in sizes(side.spec.profile):
+        _record_passes(side, out, LARGE, large_batches(side.workspace))
+
+
+def _record_passes(side: PortSide, out: RecordingWriter, size: str, batches: Iterable[np.ndarray]) -> None:
+    # A copy, for the side's model is shared; in the memory layout in which the port trains.
+    network = copy.deepcopy(side.model("float32")).to(memory_format=torch.channels_last).train()
+    with torch.no_grad():
+        for number, images in enumerate(side.track(list(batches), f"bn_state {size}"), start=1):
+            network(side.tensor(images, "float32"))
+            if number in MARKS:
+                _write_statistics(out, network, f"{size}/{MARKS[number]}")
+        network.eval()(side.tensor(images[:1], "float32"))
+    _write_statistics(out, network, f"{size}/{EVALUATED}")
+
+
+def _write_statistics(out: RecordingWriter, network: Any, place: str) -> None:
+    for name, buffer in network.named_buffers():
+        norm, _, statistic = name.rpartition(".")
+        if statistic in STATISTICS:
+            out.write_array(f"{place}/{norm.replace('.', '/')}/{STATISTICS[statistic]}", buffer.cpu().numpy(), "C")

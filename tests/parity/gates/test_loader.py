@@ -1,0 +1,210 @@
+"""The loader gate: splits by file name, the trace of two epochs, and what the default order must be."""
+
+from __future__ import annotations
+
+import random
+
+import numpy as np
+import pytest
+
+from parity.gates.loader.compare import compare
+from parity.gates.loader.contract import Trace, batch_lengths, phases, trace_keys
+from parity.gates.loader.permutation import permutation_checks
+from parity.verdict import Check, GateResult, Verdict
+
+from .conftest import HandmadeRun
+
+SIZES = {"train": 20, "val": 5}
+FILES = {
+    split: [[f"{split}_{number}.jpg", number % 3] for number in range(size)] for split, size in (SIZES | {"test": 3}).items()
+}
+
+
+def split_table(split: str) -> dict[str, object]:
+    names, labels = zip(*FILES[split], strict=True)
+    patients = [f"{split} patient {number}" for number in range(len(names))]
+    lengths = batch_lengths(len(names))
+    return {"images": list(names), "labels": list(labels), "patients": patients, "batches": lengths, "length": len(lengths)}
+
+
+def permutation(seed: int = 17) -> dict[str, dict[str, object]]:
+    """Three epochs of a real permutation, as the port records them."""
+    rng = np.random.default_rng(seed)
+    images: dict[str, object] = {}
+    labels: dict[str, object] = {}
+    for epoch in range(3):
+        files = [FILES["train"][index] for index in rng.permutation(20)]
+        images |= {f"epoch {epoch}, image {place}": name for place, (name, _) in enumerate(files)}
+        for batch, start in enumerate((0, 8, 16)):
+            labels[f"epoch {epoch}, batch {batch}"] = [label for _, label in files[start : start + 8]]
+    return {"images": images, "labels": labels}
+
+
+@pytest.fixture
+def run(handmade: HandmadeRun) -> HandmadeRun:
+    for side in (handmade.legacy, handmade.port):
+        side.values |= {split: split_table(split) for split in ("train", "val", "test")}
+        side.values["classes"] = ["aca", "nor", "scc"]
+        side.values["trace_files"] = {split: FILES[split] for split in SIZES}
+        side.values |= {what: {key: f"{what} {key}" for key in keys} for what, keys in trace_keys(SIZES).items()}
+    handmade.both("class_weights", np.array([1.0, 0.5, 2.0]), "K")
+    handmade.port.values["permutation"] = permutation()
+    return handmade
+
+
+def failed(result: GateResult) -> list[str]:
+    return [check.id for check in result.checks if check.verdict is Verdict.FAIL]
+
+
+def table(run: HandmadeRun, what: str, side: str = "port") -> dict[str, object]:
+    made = dict(getattr(run, side).values[what])
+    getattr(run, side).values[what] = made
+    return made
+
+
+def permutation_failures(found: dict[str, dict[str, object]], size: int = 20) -> list[str]:
+    checks = permutation_checks(found, [tuple(row) for row in FILES["train"][:size]])
+    return [check.id.rpartition("/")[2] for check in checks if check.verdict is Verdict.FAIL]
+
+
+def test_equal_recordings_pass(run: HandmadeRun):
+    result = run.compare("loader", compare)
+    assert failed(result) == []
+    assert result.verdict is Verdict.PASS
+    assert result.expected == result.compared == 10
+
+
+def test_the_keys_of_a_trace_are_those_of_two_epochs_with_their_looks():
+    keys = trace_keys(SIZES)
+    assert len(keys["trace/images"]) == (8 + 20 + 20) + (5 + 5 + 5)
+    assert len(keys["trace/states"]) == len(keys["trace/images"]) + 4
+    assert len(keys["trace/labels"]) == 3 + 1 + 3 + 1
+    assert [phase for phase, *_ in phases()] == ["epoch 1", "validation 1", "epoch 2", "validation 2"]
+
+
+@pytest.mark.parametrize("what", ["images", "states", "labels"])
+def test_another_value_in_the_trace_is_named(run: HandmadeRun, what: str):
+    name = f"trace/{what}"
+    key = next(key for key in table(run, name) if key.startswith("epoch 2"))
+    run.port.values[name][key] = "another"
+    result = run.compare("loader", compare)
+    assert failed(result) == [f"loader/exact/{name}/equal"]
+    assert next(check for check in result.checks if not check).worst == key
+
+
+@pytest.mark.parametrize("sides", [("port",), ("legacy", "port")], ids=["the port", "both sides"])
+def test_a_look_that_is_not_there_fails(run: HandmadeRun, sides: tuple[str, ...]):
+    for side in sides:
+        for what in ("trace/images", "trace/states"):
+            for number in range(20, 28):
+                del table(run, what, side)[f"epoch 1, image {number}"]
+    assert failed(run.compare("loader", compare)) == ["loader/exact/trace/images/equal", "loader/exact/trace/states/equal"]
+
+
+def test_a_set_of_one_batch_has_no_power(run: HandmadeRun):
+    sizes = {"train": 8, "val": 5}
+    for side in (run.legacy, run.port):
+        side.values["trace_files"] = {split: FILES[split][:size] for split, size in sizes.items()}
+        side.values |= {what: dict.fromkeys(keys, "a") for what, keys in trace_keys(sizes).items()}
+    checks = {check.id: check.verdict for check in run.compare("loader", compare).checks}
+    assert checks["loader/none/trace/batches"] is Verdict.INCONCLUSIVE
+
+
+def test_another_label_another_split_and_a_shared_patient_fail(run: HandmadeRun):
+    table(run, "train")["labels"] = [0] * 20
+    run.port.values["val"], run.port.values["test"] = run.port.values["test"], run.port.values["val"]
+    table(run, "test")["patients"] = ["train patient 3"] * 5
+    assert failed(run.compare("loader", compare)) == [
+        "loader/exact/train/labels",
+        "loader/exact/train/order",
+        "loader/exact/val/labels",
+        "loader/exact/val/order",
+        "loader/exact/test/labels",
+        "loader/exact/test/order",
+        "loader/exact/port/patients_in_two_splits",
+    ]
+
+
+def test_other_class_weights_fail(run: HandmadeRun):
+    run.port.arrays["class_weights"][0][1] *= 1 + 1e-9
+    assert failed(run.compare("loader", compare)) == ["loader/float64/class_weights/max_rel"]
+
+
+def test_a_real_permutation_passes():
+    assert permutation_failures(permutation()) == []
+
+
+def test_the_order_of_the_files_fails():
+    found = permutation()
+    for place, (name, label) in enumerate(FILES["train"]):
+        found["images"][f"epoch 1, image {place}"] = name
+        found["labels"][f"epoch 1, batch {place // 8}"][place % 8] = label
+    assert permutation_failures(found) == ["new_orders"]
+
+
+def test_an_epoch_that_repeats_another_fails():
+    found = permutation()
+    for what in found.values():
+        what |= {key.replace("epoch 0", "epoch 2"): value for key, value in what.items() if key.startswith("epoch 0")}
+    assert permutation_failures(found) == ["new_orders"]
+
+
+def test_a_last_batch_that_is_dropped_fails():
+    found = permutation()
+    for place in range(16, 20):
+        del found["images"][f"epoch 0, image {place}"]
+    del found["labels"]["epoch 0, batch 2"]
+    assert permutation_failures(found) == ["once", "batches"]
+
+
+def test_an_image_that_comes_twice_fails():
+    found = permutation()
+    found["images"]["epoch 2, image 3"] = found["images"]["epoch 2, image 4"]
+    assert "once" in permutation_failures(found)
+
+
+def test_a_label_of_another_image_fails():
+    found = permutation()
+    found["labels"]["epoch 0, batch 2"][1] += 1
+    assert permutation_failures(found) == ["labels"]
+
+
+def test_an_epoch_that_is_not_there_fails():
+    found = permutation()
+    for what in found.values():
+        for key in [key for key in what if key.startswith("epoch 1")]:
+            del what[key]
+    assert permutation_failures(found) == ["once", "batches"]
+
+
+def test_few_images_say_nothing_about_new_orders():
+    checks: list[Check] = permutation_checks(permutation(), [tuple(row) for row in FILES["train"][:9]])
+    assert [check.verdict for check in checks if check.id.endswith("new_orders")] == [Verdict.INCONCLUSIVE]
+
+
+def test_a_trace_follows_images_and_random_numbers():
+    levels = np.arange(64 * 64 * 3, dtype=np.uint8).reshape(64, 64, 3)
+    images = {name: levels + number for number, name in enumerate(("a", "b"))}
+    trace = Trace()
+    for name, image in images.items():
+        trace.know(name, image)
+    augment = trace.watch(lambda image: {"image": image + int(random.random() < 2)})
+
+    def batches():
+        for name in ("b", "a", "b"):
+            assert np.array_equal(augment(image=images[name])["image"], images[name] + 1)
+        augment(image=levels + 9)
+        yield None, np.eye(3)[[2, 0]]
+
+    random.seed(1)
+    trace.follow("epoch 1", batches())
+    trace.follow("epoch 2", batches())
+    assert list(trace.images.values()) == ["b", "a", "b", "no image of the data set"] * 2
+    assert list(trace.images)[4] == "epoch 2, image 0"
+    assert trace.labels == {"epoch 1, batch 0": [2, 0], "epoch 2, batch 0": [2, 0]}
+    assert len(set(trace.states.values())) == 8, "a draw after each image; the end of an epoch is as its last image"
+    random.seed(1)
+    repeated = Trace(trace.names)
+    augment = repeated.watch(lambda image: {"image": image + int(random.random() < 2)})
+    repeated.follow("epoch 1", batches())
+    assert repeated.states.items() < trace.states.items()

@@ -1,0 +1,110 @@
+"""The lockstep gate on a made-up training, whose running statistics are worked out here for each framework."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from parity.architecture import BATCH_NORMS
+from parity.gates.lockstep.compare import compare
+from parity.gates.lockstep.contract import BATCHES, STEPS
+from parity.gates.lockstep.statistics import KERAS_SHARE, norm_positions
+from parity.training import HEIGHT_PX, TRAINABLE, WIDTH_PX, is_without_gradient, sample_elements
+from parity.verdict import Check, GateResult, Verdict
+
+from .conftest import HandmadeRun
+
+LENGTHS = (3, 3, 3, 3, 3, 2, 3)  # the last batch of an epoch is short; then the validation batch
+
+
+@pytest.fixture
+def run(handmade: HandmadeRun) -> HandmadeRun:
+    rng = np.random.default_rng(17)
+    for number, images in enumerate(LENGTHS):
+        pixels = rng.uniform(size=(images, HEIGHT_PX, WIDTH_PX, 3)).astype(np.float32)
+        handmade.both(f"inputs/{number}/images", pixels, "NHWC")
+        handmade.both(f"inputs/{number}/labels", np.eye(3, dtype=np.float32)[rng.integers(0, 3, images)], "NK")
+    for step in range(STEPS):
+        handmade.both(f"inputs/mask{step}", 2.0 * rng.integers(0, 2, (LENGTHS[step % BATCHES], 256)), "NC")
+    handmade.both("float64/loss", rng.uniform(0.1, 2.0, STEPS), "N")
+    handmade.both("float64/predictions", rng.dirichlet(np.ones(3), LENGTHS[0]), "NK")
+    for tensor in TRAINABLE:
+        count = sample_elements(np.empty(tensor.shape)).size
+        scale = 1e-15 if is_without_gradient(tensor.legacy) else 1.0
+        handmade.both(f"float64/weights/{tensor.legacy}", rng.normal(size=count), "N")
+        handmade.both(f"float64/m/{tensor.legacy}", scale * rng.normal(size=count), "N")
+        handmade.both(f"float64/v/{tensor.legacy}", scale**2 * rng.uniform(0.1, 1.0, count), "N")
+    positions = norm_positions(HEIGHT_PX, WIDTH_PX)
+    for norm in BATCH_NORMS:
+        counts = [LENGTHS[step % BATCHES] * positions[norm.name] for step in range(STEPS)]
+        for what in ("mean", "variance"):
+            batches = rng.uniform(0.5, 1.5, (STEPS, norm.channels))
+            unbiased = [count / (count - 1) if what == "variance" else 1.0 for count in counts]
+            start = np.ones(norm.channels)
+            handmade.legacy.arrays[f"float64/{what}/{norm.name}"] = (keep(start, batches, [1.0] * STEPS, KERAS_SHARE), "NC")
+            handmade.port.arrays[f"float64/{what}/{norm.name}"] = (keep(start, batches, unbiased, 0.01), "NC")
+    return handmade
+
+
+def keep(start: np.ndarray, batches: np.ndarray, factors: list[float], share: float) -> np.ndarray:
+    """Running statistics: each is the one before, moved by a share towards the batch's."""
+    kept = [start]
+    for batch, factor in zip(batches, factors, strict=True):
+        kept.append((1 - share) * kept[-1] + share * factor * batch)
+    return np.stack(kept)
+
+
+def failed(result: GateResult) -> list[str]:
+    return [check.id for check in result.checks if check.verdict is not Verdict.PASS]
+
+
+def find(result: GateResult, check_id: str) -> Check:
+    return next(check for check in result.checks if check.id == check_id)
+
+
+def test_the_same_training_passes(run: HandmadeRun):
+    result = run.compare("lockstep", compare)
+    assert failed(result) == []
+    assert result.expected == result.compared == 2 * 7 + STEPS + 2 + 3 * len(TRAINABLE) + 2 * len(BATCH_NORMS)
+    assert find(result, "lockstep/float64/running_variance/max_rel").observed < 1e-12
+
+
+def test_the_step_at_which_the_losses_part_is_named(run: HandmadeRun):
+    run.port.arrays["float64/loss"][0][3:] *= 1 + np.geomspace(1e-10, 1e-3, STEPS - 3)
+    result = run.compare("lockstep", compare)
+    assert failed(result) == ["lockstep/float64/loss/rel"]
+    assert find(result, "lockstep/float64/loss/rel").worst == "step 12; the losses part at step 4"
+
+
+def test_a_wrong_weight_names_its_tensor(run: HandmadeRun):
+    run.port.arrays["float64/weights/conv4_block2_2_conv/kernel"][0][-1] += 1e-6
+    result = run.compare("lockstep", compare)
+    assert failed(result) == ["lockstep/float64/weights/max_rel"]
+    assert find(result, "lockstep/float64/weights/max_rel").worst == "conv4_block2_2_conv/kernel"
+
+
+@pytest.mark.parametrize(("error", "expected"), [(1e-10, []), (1e-8, ["lockstep/float64/weights/without_gradient/max_abs"])])
+def test_weights_without_a_gradient_are_judged_absolutely(run: HandmadeRun, error: float, expected: list[str]):
+    run.port.arrays["float64/weights/conv2_block1_0_conv/bias"][0][:] += error
+    assert failed(run.compare("lockstep", compare)) == expected
+
+
+def test_a_wrong_slot_is_seen(run: HandmadeRun):
+    run.port.arrays["float64/v/last_dense/bias"][0][:] *= 1 + 1e-7
+    assert failed(run.compare("lockstep", compare)) == ["lockstep/float64/v/max_rel"]
+
+
+def test_a_biased_running_variance_is_seen(run: HandmadeRun):
+    for norm in BATCH_NORMS:
+        name = f"float64/variance/{norm.name}"
+        run.port.arrays[name] = (run.legacy.arrays[name][0].copy(), "NC")
+    assert failed(run.compare("lockstep", compare)) == ["lockstep/float64/running_variance/max_rel"]
+
+
+def test_a_missing_norm_and_other_inputs_are_seen(run: HandmadeRun):
+    del run.port.arrays["float64/mean/post_bn"]
+    run.port.arrays["inputs/mask3"][0][0, 0] += 1.0
+    result = run.compare("lockstep", compare)
+    assert result.verdict is Verdict.FAIL
+    assert "float64/mean/post_bn" in str(result.first_failure)
+    assert "lockstep/exact/inputs/arrays" in failed(result)
