@@ -171,7 +171,7 @@ def _add_train(commands: Any) -> None:
         metavar="N",
         help="divide the learning rate by 10 after so many epochs without progress (default: %(default)s)",
     )
-    add("--learning-rate", type=float, default=1e-4, help="of Adam (default: %(default)s)")
+    add("--learning-rate", type=_positive_number, default=1e-4, help="of Adam (default: %(default)s)")
     add(
         "--class-weights",
         choices=("balanced", "none"),
@@ -184,11 +184,16 @@ def _add_train(commands: Any) -> None:
         default=EPOCH_ORDERS[0],
         help="every image once in an epoch, or as the legacy, which misses some and sees others twice (default: %(default)s)",
     )
-    add("--workers", type=int, metavar="N", help="processes that read images (default: 2; 0 for the legacy order)")
-    add("--seed", type=int, help="seed of weights, order, augmentation and dropout (default: a new one, kept in training.json)")
+    add("--workers", type=_count, metavar="N", help="processes that read images (default: 2; 0 for the legacy order)")
+    add("--seed", type=_count, help="of weights, order, augmentation and dropout (default: a new one, kept in training.json)")
     add("--devices", type=_positive, default=1, metavar="N", help="GPUs, or processes on a CPU (default: %(default)s)")
     add("--num-nodes", type=_positive, default=1, metavar="N", help="machines (default: %(default)s)")
-    add("--strategy", default="auto", help="Lightning's strategy, for example ddp (default: %(default)s)")
+    add(
+        "--strategy",
+        choices=("auto", "ddp"),
+        default="auto",
+        help="Lightning's strategy; auto takes ddp for more than one device (default: %(default)s)",
+    )
     add("--precision", choices=PRECISIONS, default=PRECISIONS[0], help="Lightning's precision (default: %(default)s)")
     add("--resume", action="store_true", help="go on from the last whole epoch of the training in --out")
     command.set_defaults(run=run_train)
@@ -265,6 +270,22 @@ def _positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"must be a whole number of at least 1, got {text!r}")
     return int(text)
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"must be a whole number of at least 0, got {text!r}")
+    return int(text)
+
+
+def _positive_number(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0.0
+    if not 0 < number < float("inf"):
+        raise argparse.ArgumentTypeError(f"must be a number above 0, got {text!r}")
+    return number
 
 
 if __name__ == "__main__":

@@ -40,7 +40,8 @@ def class_weighted_loss(logits: Tensor, labels: Tensor, class_weights: Tensor) -
         labels: One-hot, (N, K).
         class_weights: (K,).
     """
-    return (image_losses(logits, labels) * class_weights.to(logits)[labels.argmax(dim=1)]).mean()
+    losses = image_losses(logits, labels)
+    return (losses * class_weights.to(losses)[labels.argmax(dim=1)]).mean()
 
 
 def validation_loss(logits: Tensor, labels: Tensor) -> Tensor:

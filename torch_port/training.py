@@ -7,15 +7,18 @@ of steps of an epoch and the meaning of the learning rate do not depend on how m
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+from safetensors import SafetensorError
 
 from torch_port.callbacks import BestWeightsCallback, EarlyStoppingCallback, PlateauCallback
 from torch_port.checkpoint_io import LastCheckpoint, SafetensorsIO
+from torch_port.errors import InputError
 from torch_port.history import History, HistoryRecorder
 from torch_port.progress import ProgressCallback
 from torch_port.resumption import make_order_callbacks
@@ -28,6 +31,7 @@ PATIENCE_LR = 10
 LAST_CHECKPOINT = "last.ckpt"
 BEST_WEIGHTS = "best_weights.safetensors"
 HISTORY = "history.json"
+LOST_PROCESS = "by peer"  # in what gloo says of it
 # What Lightning says of things that are so on purpose, and what torch says of Lightning.
 HINTS = (".*does not have many workers.*", ".*treespec, LeafSpec.*")
 
@@ -76,7 +80,7 @@ def train_model(
     patience: int = PATIENCE,
     patience_lr: int = PATIENCE_LR,
     provenance: Mapping[str, str] | None = None,
-    hardware: Hardware = Hardware(),  # noqa: B008 - frozen
+    hardware: Hardware = Hardware(),
     resume: bool = False,
     callbacks: Sequence[Callback] = (),
 ) -> History:
@@ -102,7 +106,8 @@ def train_model(
         The figures of every epoch by Keras's names.
 
     Raises:
-        InputError: No epoch had a finite validation loss, or the state to resume from is damaged.
+        InputError: No epoch had a finite validation loss, the state to resume from is damaged, or another process of the
+            training has ended.
         KeyboardInterrupt: The training was interrupted or terminated.
     """
     recorder = HistoryRecorder(log_dir / HISTORY)
@@ -117,14 +122,11 @@ def train_model(
         LastCheckpoint(last),
     ]
     training.train()  # Lightning keeps the mode that it finds
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), _explain_end():
         for hint in HINTS:
             warnings.filterwarnings("ignore", message=hint)
         trainer = make_trainer(log_dir, hardware, kept)
-        try:
-            trainer.fit(training, train_loader, val_loader, ckpt_path=last if resume and last.is_file() else None)
-        except SystemExit:  # Lightning takes interruptions for itself
-            raise KeyboardInterrupt from None
+        trainer.fit(training, train_loader, val_loader, ckpt_path=last if resume and last.is_file() else None)
     return recorder.history
 
 
@@ -147,6 +149,26 @@ def make_trainer(log_dir: Path, hardware: Hardware, callbacks: Sequence[Callback
         enable_model_summary=False,
         enable_progress_bar=False,
     )
+
+
+@contextmanager
+def _explain_end() -> Iterator[None]:
+    """Turn what ends a training from outside into what it means."""
+    try:
+        yield
+    except SystemExit:  # Lightning takes interruptions for itself
+        raise KeyboardInterrupt from None
+    except SafetensorError as error:
+        raise InputError.about(
+            "best weights", must="be a whole file", got=str(error), place=BEST_WEIGHTS, remedy="train again in a new folder"
+        ) from error
+    except RuntimeError as error:
+        if LOST_PROCESS not in str(error):
+            raise
+        raise InputError.about(
+            "processes", must="all train to the end", got="one that has ended", place="this training",
+            remedy="see what it said, then go on with --resume",
+        ) from error  # fmt: skip
 
 
 def make_callbacks(log_dir: Path, *, patience: int, patience_lr: int, provenance: Mapping[str, str]) -> list[Callback]:

@@ -79,7 +79,8 @@ class ClassifierTraining(LightningModule):
 
     def _count(self, part: str, logits: Tensor, labels: Tensor, loss: Tensor) -> None:
         self.losses[part].update(loss, len(labels))
-        self.metrics[part].update(torch.softmax(logits.detach(), dim=1), labels)
+        # A network that has diverged has no probabilities to count. Its losses tell, and what is the best epoch is up to them.
+        self.metrics[part].update(torch.softmax(logits.detach(), dim=1).nan_to_num(0.0), labels)
 
 
 def share_of_batch(labels: Tensor) -> Tensor | float:

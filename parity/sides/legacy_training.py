@@ -14,7 +14,7 @@ import tensorflow as tf
 from legacy_tf import datasets, traintest
 from parity.contract import CLASSES
 from parity.sides.legacy import LegacySide
-from parity.training import BATCH_SIZE, CLASS_WEIGHTS, HEIGHT_PX, IMAGE_SCALE, WIDTH_PX, Batch
+from parity.training import CLASS_WEIGHTS, HEIGHT_PX, IMAGE_SCALE, LEARNING_RATE, WIDTH_PX, Batch
 
 OnStep = Callable[[int, float, Sequence[Any]], None]
 
@@ -23,7 +23,7 @@ def make_batches(side: LegacySide, count: int) -> tuple[list[Batch], Batch]:
     """Return augmented training batches, the last one short, and a validation batch, all of 96x128 pixels."""
     spec = side.spec
     made, _ = datasets.make_generators(
-        spec.data, spec.resolution, spec.split, IMAGE_SCALE, BATCH_SIZE, spec.images, splits=("train", "val")
+        spec.data, spec.resolution, spec.split, IMAGE_SCALE, images=spec.images, splits=("train", "val")
     )
     batches = [made["train"][number % len(made["train"])] for number in range(count)]
     images, labels = batches[-1]
@@ -38,7 +38,7 @@ def make_training_model(side: LegacySide) -> Any:
     only), and step by step, so that it can be watched.
     """
     model = side.make_model(HEIGHT_PX, WIDTH_PX)
-    traintest.compile_model(model, len(CLASSES))
+    traintest.compile_model(model, len(CLASSES), LEARNING_RATE)
     model.compile(optimizer=model.optimizer, loss=model.loss, run_eagerly=True)
     return model
 

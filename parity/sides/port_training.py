@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader
 
 from parity.contract import CLASSES
 from parity.sides.port import PortSide
-from parity.training import CLASS_WEIGHTS, Batch
+from parity.training import CLASS_WEIGHTS, LEARNING_RATE, Batch
 from torch_port.losses import make_class_weights
 from torch_port.training import Hardware, train_model
 from torch_port.training_module import ClassifierTraining
@@ -24,9 +24,10 @@ OnStep = Callable[[int, float, Any], None]
 
 
 def make_training(side: PortSide) -> ClassifierTraining:
-    """Return the port's training of a copy of the converted network, in float64, with its own defaults."""
+    """Return the port's training of a copy of the converted network, in float64."""
     network = copy.deepcopy(side.model("float64"))
-    return ClassifierTraining(network, make_class_weights(CLASS_WEIGHTS, len(CLASSES)))
+    weights = make_class_weights(CLASS_WEIGHTS, len(CLASSES))
+    return ClassifierTraining(network, weights, learning_rate=LEARNING_RATE)
 
 
 def train(

@@ -3,10 +3,14 @@
     .nox/legacy/bin/python tests/torch_port/keras_files/make_files.py
 
 The model is the stem and the first block of ResNet50V2, by Keras' own function, with few channels, under the legacy's head.
+`headless.h5.gz` is the whole of ResNet50V2 as Keras offers it for download, without a head; all elements of a tensor are
+alike, so that it packs well.
 """
 
 from __future__ import annotations
 
+import gzip
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -37,6 +41,15 @@ def fill(model: tf.keras.Model) -> None:
     )
 
 
+def write_headless() -> None:
+    model = tf.keras.applications.ResNet50V2(include_top=False, weights=None)
+    model.set_weights([np.full(w.shape, number, "float32") for number, w in enumerate(model.get_weights(), start=1)])
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "headless.h5")
+        model.save_weights(path)
+        (FOLDER / "headless.h5.gz").write_bytes(gzip.compress(path.read_bytes(), mtime=0))
+
+
 def main() -> None:
     image, features = make_layers()
     model = tf.keras.Model(image, add_head(features))
@@ -56,6 +69,7 @@ def main() -> None:
     fill(nested)
     nested.save(FOLDER / "nested.h5")
     nested.save(FOLDER / "nested.keras")
+    write_headless()
 
 
 if __name__ == "__main__":

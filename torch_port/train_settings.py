@@ -1,0 +1,90 @@
+"""The settings of a training, in ``training.json``: with them it can be resumed, and with its seed repeated."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch.utilities import rank_zero_only
+
+from torch_port.errors import InputError
+from torch_port.training import LAST_CHECKPOINT
+
+SETTINGS = "training.json"
+# What a training that is resumed must have in common with its beginning.
+FIXED_SETTINGS = (
+    "data", "arch", "resolution", "split", "image_scale", "images", "batch_size", "epoch_order", "weights", "class_weights",
+    "learning_rate", "patience", "patience_lr", "precision", "seed",
+)  # fmt: skip
+SEED_LIMIT = 1 << 31
+
+
+def settle_seed(folder: Path, options: argparse.Namespace) -> int:
+    """Return the training's seed: the given one, that of the training to resume, or a new one; fill it into ``options``.
+
+    Raises:
+        InputError: The folder holds a training that is not to be resumed, or one with other settings.
+    """
+    path = folder / SETTINGS
+    options.data = str(Path(options.data).resolve())
+    begun = _read_settings(path) if path.is_file() or (folder / LAST_CHECKPOINT).is_file() else None
+    if options.seed is None:
+        if begun is None and (options.num_nodes > 1 or not is_first_process()):
+            raise refuse("seed", "be given where processes are not started from here", "none", "--seed", "choose a number")
+        options.seed = secrets.randbelow(SEED_LIMIT) if begun is None else begun["seed"]
+    if begun is None:
+        return options.seed
+    # Lightning starts the command again for each further process: those find the settings of the first.
+    if not options.resume and is_first_process():
+        raise refuse("--out", "be a folder without a training", "one", path, "use --resume to go on, or choose another --out")
+    different = next((name for name in FIXED_SETTINGS if begun.get(name) != getattr(options, name)), None)
+    if different is not None:
+        option = "--" + different.replace("_", "-")
+        got, expected = getattr(options, different), begun.get(different)
+        raise refuse(
+            option, f"be {expected!r}, with which this training was begun,", repr(got), path,
+            "give the same options again, or choose another --out",
+        )  # fmt: skip
+    return options.seed
+
+
+@contextmanager
+def recorded_settings(folder: Path, options: argparse.Namespace) -> Iterator[None]:
+    """Keep what a resumed training must have in common with its beginning, unless it is refused before its first epoch ends."""
+    path = folder / SETTINGS
+    if is_first_process() and not path.is_file():
+        settings = {name: getattr(options, name) for name in FIXED_SETTINGS}
+        unfinished = path.with_name(path.name + ".unfinished")
+        unfinished.write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
+        unfinished.replace(path)
+    try:
+        yield
+    except InputError:
+        if is_first_process() and not (folder / LAST_CHECKPOINT).is_file():
+            path.unlink()
+        raise
+
+
+def is_first_process() -> bool:
+    """Whether this process is the one that writes, also before Lightning has started the others."""
+    return rank_zero_only.rank == 0 and os.environ.get("NODE_RANK", "0") == "0"
+
+
+def _read_settings(path: Path) -> dict[str, Any]:
+    try:
+        settings = json.loads(path.read_text(encoding="utf-8"))
+        settings["seed"].bit_length()
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise refuse("settings", "be a file that a training wrote", error, path, "choose another --out") from error
+    return settings
+
+
+def refuse(subject: str, must: str, got: object, place: object, remedy: str) -> InputError:
+    """Return the error that says so."""
+    return InputError.about(subject, must=must, got=str(got), place=place, remedy=remedy)
