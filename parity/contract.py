@@ -42,8 +42,11 @@ GATES: Mapping[str, str] = {
     "training": "trained from scratch, equally good?",
 }
 
-# A gate whose comparison reads what another gate recorded, or what was made from the same model.
-RECORDED_WITH: Mapping[str, tuple[str, ...]] = dict.fromkeys(("freeze", "decisions", "throughput"), ("inference",))
+# A gate that reads what another gate recorded, or what was made from the same model or training.
+RECORDED_WITH: Mapping[str, tuple[str, ...]] = {
+    **dict.fromkeys(("freeze", "decisions", "throughput"), ("inference",)),
+    "gradients": ("lockstep",),
+}
 
 
 @dataclass(frozen=True, kw_only=True)

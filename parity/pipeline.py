@@ -17,7 +17,7 @@ from parity.dataset import DatasetFacts, read_dataset
 from parity.demo.cache import demo_checkpoint, demo_dataset
 from parity.errors import BadInputError, bad_input
 from parity.fixtures import write_fixtures
-from parity.judge import SIDES, compare_gates
+from parity.judge import compare_gates
 from parity.predictions import read_predictions
 from parity.processes import Listener, run_side
 from parity.report import render_report, write_report
@@ -76,14 +76,18 @@ def run(options: Options, listen: Listener) -> tuple[Verdict, Path]:
         spec = make_spec(options, data, facts, checkpoint)
         disk_bytes = check_disk(spec, facts, workspace)
         _prepare(workspace, spec, options)
-        for side in SIDES:
-            log = workspace.folder / "log" / f"{side}.txt"
-            run_side(side, ["-m", "parity.recorder", side, str(workspace.folder)], log=log, listen=listen)
-            clock.lap(side)
-        if EVALUATED_GATES & set(spec.gates):
-            # Much of either command is one thread's start-up: side by side they take little more than one.
-            with ThreadPoolExecutor(len(SIDES)) as pool:
-                list(pool.map(lambda side: _evaluate(Workspace(workspace.folder), side, listen), SIDES))
+        evaluates = bool(EVALUATED_GATES & set(spec.gates))
+        _record(workspace, "legacy", listen)
+        clock.lap("legacy")
+        with ThreadPoolExecutor(1) as pool:
+            # Much of the command is one thread's start-up, for which the port's recorder leaves room.
+            evaluation = pool.submit(_evaluate, Workspace(workspace.folder), "legacy", listen) if evaluates else None
+            _record(workspace, "port", listen)
+            clock.lap("port")
+            if evaluation is not None:
+                evaluation.result()
+        if evaluates:
+            _evaluate(Workspace(workspace.folder), "port", listen)
             clock.lap("evaluate")
         listen({"side": "core", "step": "compare", "done": 0, "of": 1})
         results = compare_gates(Workspace(workspace.folder), gates_file)
@@ -95,6 +99,12 @@ def run(options: Options, listen: Listener) -> tuple[Verdict, Path]:
         write_report(report, workspace.report / "report.json")
         render_report(workspace.report)
     return Verdict(report["verdict"]), workspace.report
+
+
+def _record(workspace: Workspace, side: str, listen: Listener) -> None:
+    """Run the side's recorder."""
+    log = workspace.folder / "log" / f"{side}.txt"
+    run_side(side, ["-m", "parity.recorder", side, str(workspace.folder)], log=log, listen=listen)
 
 
 def make_spec(options: Options, data: Path, facts: DatasetFacts, checkpoint: Path) -> RunSpec:

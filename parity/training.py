@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
 import numpy as np
 
 from parity.architecture import HIDDEN_UNITS, tensors
@@ -9,6 +12,10 @@ from parity.contract import CLASSES, IMAGE_HEIGHT_PX, IMAGE_WIDTH_PX
 
 IMAGE_SCALE = 0.08
 HEIGHT_PX, WIDTH_PX = int(IMAGE_HEIGHT_PX * IMAGE_SCALE), int(IMAGE_SCALE * IMAGE_WIDTH_PX)  # 96 x 128
+BATCHES, EPOCHS = 6, 2
+STEPS = BATCHES * EPOCHS
+SLOTS = ("m", "v")
+BATCH_SIZE = 4  # a step in float64 takes as long as two in float32
 # A tenth of the default, which `config` compares: at the default, training from a random backbone multiplies rounding errors
 # by ten in every step, in either framework.
 LEARNING_RATE = 1e-5
@@ -17,6 +24,31 @@ CLASS_WEIGHTS = {0: 0.625, 1: 1.25, 2: 2.5}
 Batch = tuple[np.ndarray, np.ndarray]  # images (N, H, W, C) or logits (N, K), one-hot labels (N, K)
 EPOCH_LENGTHS = (8, 8, 5)  # images in the batches of an epoch of injected logits: the last one is short
 TRAINABLE = tuple(tensor for tensor in tensors(len(CLASSES)) if not tensor.legacy.rpartition("/")[2].startswith("moving_"))
+
+
+@dataclass(kw_only=True)
+class TrainingRun:
+    """What was seen of a training of twelve steps; arrays are in the legacy's axis order, float64.
+
+    Attributes:
+        batches: Batches of an epoch, in order.
+        val_batch: Validation after each epoch.
+        masks: Dropout mask (N, units) of each step.
+        losses: Loss of each step.
+        gradients: Gradient of every trainable tensor in the first step, by legacy name.
+        statistics: ``mean/<norm>`` and ``variance/<norm>`` before the first and after each step, (C,).
+        state: Sample of every weight and slot after the last step, as ``weights/<name>``, ``m/<name>``, ``v/<name>``.
+        predictions: Probabilities (N, K) of the first batch afterwards, in training mode with the first mask.
+    """
+
+    batches: Sequence[Batch]
+    val_batch: Batch
+    masks: Sequence[np.ndarray]
+    statistics: list[dict[str, np.ndarray]]
+    losses: list[float] = field(default_factory=list)
+    gradients: dict[str, np.ndarray] = field(default_factory=dict)
+    state: dict[str, np.ndarray] = field(default_factory=dict)
+    predictions: np.ndarray = field(default_factory=lambda: np.empty((0, len(CLASSES))))
 
 
 def is_nearly_without_gradient(name: str) -> bool:

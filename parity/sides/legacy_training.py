@@ -5,16 +5,32 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from legacy_tf import datasets, traintest
+from legacy_tf import datasets, export, traintest
+from parity.architecture import BATCH_NORMS
 from parity.contract import CLASSES
 from parity.sides.legacy import LegacySide
-from parity.training import CLASS_WEIGHTS, HEIGHT_PX, IMAGE_SCALE, LEARNING_RATE, WIDTH_PX, Batch
+from parity.training import (
+    BATCH_SIZE,
+    BATCHES,
+    CLASS_WEIGHTS,
+    EPOCHS,
+    HEIGHT_PX,
+    IMAGE_SCALE,
+    LEARNING_RATE,
+    STEPS,
+    WIDTH_PX,
+    Batch,
+    TrainingRun,
+    make_mask,
+    sample_elements,
+)
 
 OnStep = Callable[[int, float, Sequence[Any]], None]
 
@@ -23,12 +39,40 @@ def make_batches(side: LegacySide, count: int) -> tuple[list[Batch], Batch]:
     """Return augmented training batches, the last one short, and a validation batch, all of 96x128 pixels."""
     spec = side.spec
     made, _ = datasets.make_generators(
-        spec.data, spec.resolution, spec.split, IMAGE_SCALE, images=spec.images, splits=("train", "val")
+        spec.data, spec.resolution, spec.split, IMAGE_SCALE, BATCH_SIZE, spec.images, splits=("train", "val")
     )
-    batches = [made["train"][number % len(made["train"])] for number in range(count)]
+    full = max(1, len(made["train"].images) // BATCH_SIZE)  # the generator's own short batch may be of one image
+    batches = [made["train"][number % full] for number in range(count)]
     images, labels = batches[-1]
     short = (len(images) + 1) // 2
     return [*batches[:-1], (images[:short], labels[:short])], made["val"][0]
+
+
+@cache
+def run_training(side: LegacySide) -> TrainingRun:
+    """Train by the legacy's own ``train_model``, in float64, and return what was seen."""
+    batches, val_batch = make_batches(side, BATCHES)
+    rng = np.random.default_rng(17)
+    masks = [make_mask(rng, len(images)) for _ in range(EPOCHS) for images, _ in batches]
+    with side.precision("float64"):
+        model = make_training_model(side)
+        run = TrainingRun(batches=batches, val_batch=val_batch, masks=masks, statistics=[_read_statistics(model)])
+
+        def on_step(step: int, loss: float, gradients: Sequence[Any]) -> None:
+            run.losses.append(loss)
+            run.statistics.append(_read_statistics(model))
+            if step == 0:
+                named = zip(model.trainable_variables, gradients, strict=True)
+                run.gradients |= {export.weight_name(variable): gradient.numpy() for variable, gradient in named}
+            if step == STEPS - 1:
+                run.state |= dict(_read_state(model))
+                with dropout_mask(model, masks[0]):
+                    run.predictions = model(batches[0][0].astype(np.float64), training=True).numpy()
+
+        with tempfile.TemporaryDirectory(dir=side.workspace.folder) as folder, watched(model, masks, on_step):
+            data, val_data = make_dataset(batches), make_dataset([val_batch])
+            traintest.train_model(model, data, val_data, CLASS_WEIGHTS, str(Path(folder)), EPOCHS)
+    return run
 
 
 def make_training_model(side: LegacySide) -> Any:
@@ -43,28 +87,20 @@ def make_training_model(side: LegacySide) -> Any:
     return model
 
 
-def train(
-    side: LegacySide, model: Any, batches: Sequence[Batch], val_batch: Batch, *, masks: Sequence[np.ndarray], on_step: OnStep
-) -> None:
-    """Train by the legacy's own ``train_model`` for as many epochs as there are masks for.
+def _read_statistics(model: Any) -> dict[str, np.ndarray]:
+    layers = {norm.name: model.get_layer(norm.legacy_layer) for norm in BATCH_NORMS}
+    means = {f"mean/{name}": layer.moving_mean.numpy() for name, layer in layers.items()}
+    return means | {f"variance/{name}": layer.moving_variance.numpy() for name, layer in layers.items()}
 
-    Args:
-        side: The legacy.
-        model: Of `make_training_model`.
-        batches: The batches of an epoch, in order.
-        val_batch: Validation after each epoch.
-        masks: Dropout mask (N, units) of each step, 0 or 2.
-        on_step: Called after each step with its number from 0, its loss and its gradients.
-    """
-    with tempfile.TemporaryDirectory(dir=side.workspace.folder) as folder, watched(model, masks, on_step):
-        traintest.train_model(
-            model,
-            make_dataset(batches),
-            make_dataset([val_batch]),
-            CLASS_WEIGHTS,
-            str(Path(folder)),
-            len(masks) // len(batches),
-        )
+
+def _read_state(model: Any) -> Iterator[tuple[str, np.ndarray]]:
+    """Yield a sample of every weight and optimizer slot."""
+    optimizer = model.optimizer
+    for variable in model.trainable_variables:
+        name = export.weight_name(variable)
+        index = optimizer._index_dict[optimizer._var_key(variable)]
+        tensors = {"weights": variable, "m": optimizer._momentums[index], "v": optimizer._velocities[index]}
+        yield from ((f"{kind}/{name}", sample_elements(tensor.numpy())) for kind, tensor in tensors.items())
 
 
 def make_dataset(batches: Sequence[Batch]) -> tf.data.Dataset:

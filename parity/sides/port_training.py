@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import copy
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -13,60 +14,80 @@ import torch
 from lightning.pytorch.callbacks import LambdaCallback
 from torch.utils.data import DataLoader
 
+from parity.architecture import BATCH_NORMS
+from parity.artefact import permute_axes
 from parity.contract import CLASSES
 from parity.sides.port import PortSide
-from parity.training import CLASS_WEIGHTS, LEARNING_RATE, Batch
+from parity.training import (
+    BATCHES,
+    CLASS_WEIGHTS,
+    EPOCHS,
+    LEARNING_RATE,
+    SLOTS,
+    STEPS,
+    TRAINABLE,
+    Batch,
+    TrainingRun,
+    sample_elements,
+)
 from torch_port.losses import make_class_weights
 from torch_port.training import Hardware, train_model
 from torch_port.training_module import ClassifierTraining
 
-OnStep = Callable[[int, float, Any], None]
 
-
-def make_training(side: PortSide) -> ClassifierTraining:
-    """Return the port's training of a copy of the converted network, in float64."""
+@cache
+def run_training(side: PortSide) -> TrainingRun:
+    """Train by the port's own ``train_model``, in float64, on what the legacy trained on, and return what was seen."""
+    legacy = side.workspace.recording("legacy", "lockstep")
+    read = {name: np.array(legacy.read_array(name)) for name in legacy.arrays if name.startswith("inputs/")}
+    *batches, val_batch = [(read[f"inputs/{number}/images"], read[f"inputs/{number}/labels"]) for number in range(BATCHES + 1)]
+    masks = [read[f"inputs/mask{number}"] for number in range(STEPS)]
     network = copy.deepcopy(side.model("float64"))
-    weights = make_class_weights(CLASS_WEIGHTS, len(CLASSES))
-    return ClassifierTraining(network, weights, learning_rate=LEARNING_RATE)
+    training = ClassifierTraining(network, make_class_weights(CLASS_WEIGHTS, len(CLASSES)), learning_rate=LEARNING_RATE)
+    run = TrainingRun(batches=batches, val_batch=val_batch, masks=masks, statistics=[_read_statistics(network)])
 
+    def on_step(trainer: Any, module: Any, outputs: Any, *_: Any) -> None:
+        run.losses.append(float(outputs["loss"]))
+        run.statistics.append(_read_statistics(network))
+        if len(run.losses) == 1:
+            run.gradients |= dict(_read_gradients(network))
+        if len(run.losses) == STEPS:
+            run.state |= dict(_read_state(network, trainer.optimizers[0]))
+            with torch.no_grad():
+                inject_masks(side, network, lambda: masks[0])
+                run.predictions = network.probabilities(side.tensor(batches[0][0], "float64")).cpu().numpy()
 
-def train(
-    side: PortSide,
-    training: ClassifierTraining,
-    batches: Sequence[Batch],
-    val_batch: Batch,
-    *,
-    masks: Sequence[np.ndarray],
-    on_step: OnStep,
-) -> None:
-    """Train by the port's own ``train_model`` for as many epochs as there are masks for.
-
-    Args:
-        side: The port.
-        training: Of `make_training`.
-        batches: The batches of an epoch, in order.
-        val_batch: Validation after each epoch.
-        masks: Dropout mask (N, units) of each step, 0 or 2.
-        on_step: Called after each step with its number from 0, its loss and the optimizer; the gradients are in place.
-    """
-    step = {"number": 0}
-
-    def after(trainer: Any, module: Any, outputs: Any, *_: Any) -> None:
-        on_step(step["number"], float(outputs["loss"]), trainer.optimizers[0])
-        step["number"] += 1
-
-    inject_masks(side, training.model, lambda: masks[step["number"]])
-    accelerator = "gpu" if side.device.type == "cuda" else "cpu"
+    inject_masks(side, network, lambda: masks[len(run.losses)])
+    hardware = Hardware(accelerator="gpu" if side.device.type == "cuda" else "cpu", precision="64-true")
+    watch = LambdaCallback(on_train_batch_end=on_step)
     with tempfile.TemporaryDirectory(dir=side.workspace.folder) as folder:
-        train_model(
-            training,
-            _loader(side, batches),
-            _loader(side, [val_batch]),
-            Path(folder),
-            num_epochs=len(masks) // len(batches),
-            hardware=Hardware(accelerator=accelerator, precision="64-true"),
-            callbacks=[LambdaCallback(on_train_batch_end=after)],
-        )
+        loaders = _loader(side, batches), _loader(side, [val_batch])
+        train_model(training, *loaders, Path(folder), num_epochs=EPOCHS, hardware=hardware, callbacks=[watch])
+    return run
+
+
+def _read_statistics(network: Any) -> dict[str, np.ndarray]:
+    modules = {norm.name: network.get_submodule(norm.name.replace("/", ".")) for norm in BATCH_NORMS}
+    means = {f"mean/{name}": np.array(module.running_mean.cpu()) for name, module in modules.items()}
+    return means | {f"variance/{name}": np.array(module.running_var.cpu()) for name, module in modules.items()}
+
+
+def _read_gradients(network: Any) -> Iterator[tuple[str, np.ndarray]]:
+    """Yield the gradient of every parameter that has one, by the port's name, in the port's axis order."""
+    for name, parameter in network.named_parameters():
+        if parameter.grad is not None:
+            yield name, np.array(parameter.grad.cpu())
+
+
+def _read_state(network: Any, optimizer: Any) -> Iterator[tuple[str, np.ndarray]]:
+    """Yield a sample of every weight and optimizer slot."""
+    parameters = dict(network.named_parameters())
+    for tensor in TRAINABLE:
+        parameter = parameters[tensor.port]
+        kinds = {"weights": parameter.detach(), **{slot: optimizer.state[parameter][slot] for slot in SLOTS}}
+        for kind, values in kinds.items():
+            moved = permute_axes(values.cpu().numpy(), tensor.port_axes, tensor.axes)
+            yield f"{kind}/{tensor.legacy}", sample_elements(moved)
 
 
 def inject_masks(side: PortSide, network: Any, mask: Callable[[], np.ndarray]) -> None:

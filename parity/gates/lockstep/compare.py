@@ -9,11 +9,11 @@ import numpy as np
 from parity.architecture import BATCH_NORMS, HIDDEN_UNITS
 from parity.comparison import Comparison, Expected
 from parity.contract import CLASSES
-from parity.gates.lockstep.contract import BATCHES, SLOTS, STATISTICS, STEPS
+from parity.gates.lockstep.contract import STATISTICS
 from parity.gates.lockstep.statistics import as_keras_keeps, norm_positions
 from parity.measurement import Worst, relative_error
 from parity.tolerance import GatesFile
-from parity.training import HEIGHT_PX, TRAINABLE, WIDTH_PX, is_nearly_without_gradient, sample_elements
+from parity.training import BATCHES, HEIGHT_PX, SLOTS, STEPS, TRAINABLE, WIDTH_PX, is_nearly_without_gradient, sample_elements
 from parity.verdict import Check, GateResult, Verdict
 from parity.workspace import Workspace
 

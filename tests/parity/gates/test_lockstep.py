@@ -7,9 +7,8 @@ import pytest
 
 from parity.architecture import BATCH_NORMS
 from parity.gates.lockstep.compare import compare
-from parity.gates.lockstep.contract import BATCHES, STEPS
 from parity.gates.lockstep.statistics import KERAS_SHARE, norm_positions
-from parity.training import HEIGHT_PX, TRAINABLE, WIDTH_PX, is_without_gradient, sample_elements
+from parity.training import BATCHES, HEIGHT_PX, STEPS, TRAINABLE, WIDTH_PX, is_without_gradient, sample_elements
 from parity.verdict import Check, GateResult, Verdict
 
 from .conftest import HandmadeRun
