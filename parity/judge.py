@@ -6,7 +6,6 @@ import importlib.util
 from importlib import import_module
 
 from parity.artefact import ArtefactError
-from parity.contract import GATES
 from parity.errors import BadInputError
 from parity.tolerance import GatesFile
 from parity.verdict import Check, GateResult, Verdict
@@ -18,11 +17,6 @@ SIDES = ("legacy", "port")
 def has_comparison(gate: str) -> bool:
     """Return whether the gate exists yet."""
     return importlib.util.find_spec(f"parity.gates.{gate}") is not None
-
-
-def compare_gates(workspace: Workspace, gates_file: GatesFile) -> tuple[GateResult, ...]:
-    """Return the result of every gate of the contract, in order."""
-    return tuple(compare_gate(gate, workspace, gates_file) for gate in GATES)
 
 
 def compare_gate(gate: str, workspace: Workspace, gates_file: GatesFile) -> GateResult:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,12 +13,12 @@ from parity.architecture import tap_shapes
 from parity.artefact import hash_file
 from parity.assemble import assemble_report
 from parity.clock import Clock
-from parity.contract import BATCH_SIZE, CLASSES, PROFILES, RunSpec
+from parity.contract import BATCH_SIZE, CLASSES, GATES, PROFILES, RunSpec
 from parity.dataset import DatasetFacts, read_dataset
 from parity.demo.cache import demo_checkpoint, demo_dataset
 from parity.errors import BadInputError, bad_input
 from parity.fixtures import write_fixtures
-from parity.judge import compare_gates
+from parity.judge import compare_gate
 from parity.predictions import read_predictions
 from parity.processes import Listener, run_side
 from parity.report import render_report, write_report
@@ -76,25 +77,21 @@ def run(options: Options, listen: Listener) -> tuple[Verdict, Path]:
         spec = make_spec(options, data, facts, checkpoint)
         disk_bytes = check_disk(spec, facts, workspace)
         _prepare(workspace, spec, options)
-        evaluates = bool(EVALUATED_GATES & set(spec.gates))
         _record(workspace, "legacy", listen)
         clock.lap("legacy")
-        with ThreadPoolExecutor(1) as pool:
-            # Much of the command is one thread's start-up, for which the port's recorder leaves room.
-            evaluation = pool.submit(_evaluate, Workspace(workspace.folder), "legacy", listen) if evaluates else None
+        # Much of either `evaluate` is one thread's start-up, for which what runs beside it leaves room.
+        with _evaluated(workspace, "legacy", listen):
             _record(workspace, "port", listen)
-            clock.lap("port")
-            if evaluation is not None:
-                evaluation.result()
-        if evaluates:
-            _evaluate(Workspace(workspace.folder), "port", listen)
-            clock.lap("evaluate")
+        clock.lap("port")
         listen({"side": "core", "step": "compare", "done": 0, "of": 1})
-        results = compare_gates(Workspace(workspace.folder), gates_file)
+        compared = Workspace(workspace.folder)
+        with _evaluated(workspace, "port", listen):
+            results = {gate: compare_gate(gate, compared, gates_file) for gate in GATES if gate not in EVALUATED_GATES}
+        results |= {gate: compare_gate(gate, compared, gates_file) for gate in EVALUATED_GATES}
         listen({"side": "core", "step": "compare", "done": 1, "of": 1})
-        clock.lap("compare")
+        clock.lap("evaluate and compare")
         report = assemble_report(
-            Workspace(workspace.folder), gates_file, results, clock=clock, needed_mb=disk_bytes // 1_000_000
+            compared, gates_file, [results[gate] for gate in GATES], clock=clock, needed_mb=disk_bytes // 1_000_000
         )
         write_report(report, workspace.report / "report.json")
         render_report(workspace.report)
@@ -216,6 +213,17 @@ def _prepare(workspace: Workspace, spec: RunSpec, options: Options) -> None:
                 "write the file names of images/ in its first column",
             )  # fmt: skip
         shutil.copyfile(options.witness, workspace.witness)
+
+
+@contextmanager
+def _evaluated(workspace: Workspace, side: str, listen: Listener) -> Iterator[None]:
+    """Run the side's own ``evaluate`` beside the block, if a gate reads what it writes; it is done when the block ends."""
+    current = Workspace(workspace.folder)
+    with ThreadPoolExecutor(1) as pool:
+        task = pool.submit(_evaluate, current, side, listen) if EVALUATED_GATES & set(current.spec.gates) else None
+        yield
+        if task is not None:
+            task.result()
 
 
 def _evaluate(workspace: Workspace, side: str, listen: Listener) -> None:
