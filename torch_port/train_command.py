@@ -112,10 +112,8 @@ def check_hardware(options: argparse.Namespace, device: torch.device, loaders: M
     """
     processes = options.devices * options.num_nodes
     if device.type == "cuda" and options.devices > torch.cuda.device_count():
-        raise refuse(
-            "devices", f"be at most {torch.cuda.device_count()}, the GPUs of this machine,", options.devices, "--devices",
-            "take fewer",
-        )  # fmt: skip
+        most = f"be at most the {torch.cuda.device_count()} GPUs of this machine"
+        raise refuse("devices", most, options.devices, "--devices", "take fewer")
     smallest = min(options.batch_size, *(len(loaders[name].dataset) for name in ("train", "val")))
     if smallest < processes:
         raise refuse(

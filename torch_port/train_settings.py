@@ -48,7 +48,7 @@ def settle_seed(folder: Path, options: argparse.Namespace) -> int:
         option = "--" + different.replace("_", "-")
         got, expected = getattr(options, different), begun.get(different)
         raise refuse(
-            option, f"be {expected!r}, with which this training was begun,", repr(got), path,
+            option, f"be {expected!r} as when this training was begun", repr(got), path,
             "give the same options again, or choose another --out",
         )  # fmt: skip
     return options.seed

@@ -1,6 +1,6 @@
-"""A training small enough to repeat: twelve-number images, a network of two layers. As a script: in so many processes.
+"""A training small enough to repeat: images of twelve numbers, a network of two layers.
 
-python small_training.py FOLDER DEVICES
+As a script, ``small_training.py FOLDER DEVICES``: a whole training in so many processes, then one with a broken image.
 """
 
 from __future__ import annotations
@@ -16,23 +16,26 @@ from lightning.pytorch import Callback
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset, SequentialSampler
 
+from torch_port.errors import DataError, InputError
 from torch_port.order import Draw, EpochSampler, LegacyBatchSampler, SharedBatchSampler, random_stream
 from torch_port.training import Hardware, train_model
 from torch_port.training_module import ClassifierTraining
 
 CLASSES, SIZE, BATCH = 3, 12, 4
+TRAIN, VAL = 7, 5  # images
 WEIGHTS = torch.tensor([0.5, 1.0, 2.5])
 
 
 class Images(Dataset[tuple[Tensor, Tensor]]):
-    """Images of numbers, of which the first is the image's own; training images get a random shift."""
+    """Images of numbers, of which the first is the image's own; training images get a random shift, one may be broken."""
 
-    def __init__(self, size: int, *, seed: int, augmented: bool) -> None:
+    def __init__(self, size: int, *, seed: int, augmented: bool, broken: int | None = None) -> None:
         generator = torch.Generator().manual_seed(seed)
         self.images = torch.randn(size, SIZE, generator=generator)
         self.images[:, 0] = torch.arange(size)
         self.labels = [index % CLASSES for index in range(size)]
         self.augmented = augmented
+        self.broken = broken
 
     def __len__(self) -> int:
         return len(self.images)
@@ -41,6 +44,8 @@ class Images(Dataset[tuple[Tensor, Tensor]]):
         if isinstance(item, Draw):
             with random_stream(item.stream):
                 return self[item.index]
+        if item == self.broken:
+            raise DataError("bad image")
         shift = torch.zeros(SIZE)
         if self.augmented:
             shift[1:] = random.random()
@@ -56,14 +61,14 @@ def make_training(*, dropout: float = 0.5, seed: int | None = 11, learning_rate:
     return ClassifierTraining(make_network(dropout), WEIGHTS, learning_rate=learning_rate, seed=seed)
 
 
-def make_loaders(*, order: str = "permutation", workers: int = 0, train: int = 7, val: int = 5) -> list[DataLoader]:
+def make_loaders(*, order: str = "permutation", workers: int = 0, broken: int | None = None) -> list[DataLoader]:
     """Return the loaders as `torch_port.data.make_loaders` makes them; the last batches are short."""
-    data = Images(train, seed=1, augmented=True), Images(val, seed=2, augmented=False)
+    data = Images(TRAIN, seed=1, augmented=True, broken=broken), Images(VAL, seed=2, augmented=False)
     if order == "legacy":
         random.seed(17)
         batches = [LegacyBatchSampler(part, BATCH, shuffle=part is data[0]) for part in data]
     else:
-        samplers = EpochSampler(train, seed=3), SequentialSampler(data[1])
+        samplers = EpochSampler(TRAIN, seed=3), SequentialSampler(data[1])
         batches = [SharedBatchSampler(sampler, BATCH) for sampler in samplers]
     return [
         DataLoader(part, batch_sampler=sampler, num_workers=workers, persistent_workers=workers > 0)
@@ -91,12 +96,12 @@ class Notes(Callback):
         self.gradients.append(torch.cat(gradients).tolist())
 
 
-def train(folder: Path, devices: int) -> dict[str, Any]:
+def train(folder: Path, devices: int, *, broken: int | None = None) -> dict[str, Any]:
     """Train two epochs without dropout, so that the number of processes must not matter."""
     notes = Notes()
     hardware = Hardware(devices=devices, strategy="ddp" if devices > 1 else "auto")
     history = train_model(
-        make_training(dropout=0.0), *make_loaders(), folder, num_epochs=2, hardware=hardware, callbacks=[notes]
+        make_training(dropout=0.0), *make_loaders(broken=broken), folder, num_epochs=2, hardware=hardware, callbacks=[notes]
     )
     return {"history": history, "images": notes.images, "gradients": notes.gradients}
 
@@ -106,3 +111,8 @@ if __name__ == "__main__":
     found = train(out, int(sys.argv[2]))
     rank = torch.distributed.get_rank()
     (out / f"process {rank}.json").write_text(json.dumps(found), encoding="utf-8")
+    try:
+        train(out / "broken", int(sys.argv[2]), broken=0)
+    except InputError as error:
+        (out / f"error {rank}.txt").write_text(error.text(), encoding="utf-8")
+        sys.exit(2)

@@ -104,7 +104,7 @@ def test_an_interruption_has_its_own_code(data_set, checkpoint, tmp_path, capsys
     assert capsys.readouterr().err == "interrupted\n"
 
 
-@pytest.mark.parametrize("command", ["", "convert", "evaluate", "gradcam"])
+@pytest.mark.parametrize("command", ["", "convert", "train", "evaluate", "gradcam"])
 def test_help(command, capsys):
     with pytest.raises(SystemExit) as caught:
         main([*command.split(), "--help"])

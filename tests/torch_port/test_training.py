@@ -234,16 +234,17 @@ def test_a_training_that_diverges_says_so(small: ModuleType, tmp_path: Path):
 
 @pytest.fixture(scope="module")
 def processes(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
-    """What each of two processes found; both have an odd number of images."""
+    """What each of two processes found in a training with odd numbers of images, and how the next one ended."""
     folder = tmp_path_factory.mktemp("processes")
     command = [sys.executable, str(SCRIPT), str(folder), "2"]
-    subprocess.run(command, check=True, timeout=120, env={**os.environ, "PYTHONPATH": str(REPOSITORY)})
-    assert sorted(path.name for path in folder.glob("*.*")) == sorted(
-        [BEST_WEIGHTS, HISTORY, LAST_CHECKPOINT, "process 0.json", "process 1.json"]
+    ended = subprocess.run(command, check=False, timeout=120, env={**os.environ, "PYTHONPATH": str(REPOSITORY)})
+    assert ended.returncode == 2
+    assert sorted(path.name for path in folder.glob("*.*") if not path.name.startswith(("process", "error"))) == sorted(
+        [BEST_WEIGHTS, HISTORY, LAST_CHECKPOINT]
     )
     found = [json.loads((folder / f"process {rank}.json").read_text()) for rank in range(2)]
     assert json.loads((folder / HISTORY).read_text()) == found[0]["history"]
-    return found
+    return [{**each, "error": (folder / f"error {rank}.txt").read_text()} for rank, each in enumerate(found)]
 
 
 def test_two_processes_share_the_images(processes: list[dict[str, Any]]):
@@ -259,3 +260,9 @@ def test_two_processes_train_as_one(small: ModuleType, processes: list[dict[str,
         assert found["history"].keys() == alone["history"].keys()
         for name, values in alone["history"].items():
             assert found["history"][name] == pytest.approx(values, rel=1e-6, abs=1e-9), name
+
+
+def test_an_image_that_one_process_cannot_read_ends_both(processes: list[dict[str, Any]]):
+    first, second = (found["error"] for found in processes)
+    assert second == "bad image"
+    assert first.startswith("`processes` must all train to the end, got one that has ended in this training; see what it said")

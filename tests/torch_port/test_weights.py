@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import gzip
 import hashlib
+from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 import torch
@@ -10,7 +13,18 @@ from safetensors import safe_open
 from torch_port import __version__
 from torch_port.errors import WeightsError
 from torch_port.model import ResNet50V2, make_model
-from torch_port.weights import convert, load_checkpoint, load_legacy_file, load_legacy_weights, read_legacy_weights
+from torch_port.weight_table import TABLE
+from torch_port.weights import (
+    convert,
+    load_backbone,
+    load_checkpoint,
+    load_legacy_file,
+    load_legacy_weights,
+    read_legacy_weights,
+)
+
+KERAS_FILES = Path(__file__).with_name("keras_files")
+HEAD = ("prev_dense.", "last_dense.")
 
 
 @pytest.fixture(scope="module")
@@ -124,6 +138,67 @@ def test_a_legacy_checkpoint_can_be_loaded_directly(npz, model64):
     assert not model.training
     assert torch.equal(model.conv1.weight.double(), model64.conv1.weight)
     assert set(read_legacy_weights(npz)) == set(np.load(npz).files)
+
+
+@pytest.fixture(scope="module")
+def headless(tmp_path_factory):
+    """Keras's own file of the network without a head; all elements of a tensor are its place in the network's list."""
+    path = tmp_path_factory.mktemp("keras") / "resnet50v2_notop.h5"
+    path.write_bytes(gzip.decompress((KERAS_FILES / "headless.h5.gz").read_bytes()))
+    return path
+
+
+def test_start_weights_fill_everything_but_the_head(headless):
+    model = make_model()
+    head = {key: tensor.clone() for key, tensor in model.state_dict().items() if key.startswith(HEAD)}
+    load_backbone(model, headless)
+    state = model.state_dict()
+    values = {}
+    with h5py.File(headless) as file:
+        for layer in file.attrs["layer_names"]:
+            for name in file[layer].attrs["weight_names"]:
+                values[name.removesuffix(":0")] = file[layer][name][()]
+    rows = [row for row in TABLE if not row.port.startswith(HEAD)]
+    assert {row.legacy for row in rows} == set(values)
+    assert len({value.flat[0] for value in values.values()}) == len(rows) == 270
+    for row in rows:
+        assert torch.all(state[row.port] == float(values[row.legacy].flat[0])), row.port
+    assert all(torch.equal(state[key], tensor) for key, tensor in head.items())
+
+
+def test_a_new_head_is_drawn_as_keras_draws_it(headless):
+    torch.manual_seed(1)
+    model = make_model()
+    load_backbone(model, headless)
+    for layer in (model.prev_dense, model.last_dense):
+        assert not layer.bias.any()
+        limit = np.sqrt(6 / (layer.in_features + layer.out_features))
+        assert 0.95 * limit < layer.weight.abs().max() <= limit
+        assert layer.weight.std().item() == pytest.approx(limit / np.sqrt(3), rel=0.05)
+
+
+def test_start_weights_with_a_head_are_refused_and_nothing_is_copied(npz):
+    model = make_model()
+    before = {key: tensor.clone() for key, tensor in model.state_dict().items()}
+    with pytest.raises(WeightsError, match=r"(?s)got 4 faults in .* weights file of the headless ResNet50V2:.*kernel: extra"):
+        load_backbone(model, npz)
+    assert all(torch.equal(tensor, before[key]) for key, tensor in model.state_dict().items())
+
+
+def test_start_weights_of_another_network_are_refused():
+    with pytest.raises(WeightsError, match=r"(?s)headless ResNet50V2:.*conv2_block2_1_conv/kernel: missing"):
+        load_backbone(make_model(), KERAS_FILES / "named_weights.h5")
+
+
+def test_damaged_start_weights_are_refused(headless, tmp_path):
+    (tmp_path / "cut.h5").write_bytes(headless.read_bytes()[:1_000_000])
+    with pytest.raises(WeightsError, match="`checkpoint` must be a whole file, got one that cannot be read"):
+        load_backbone(make_model(), tmp_path / "cut.h5")
+
+
+def test_start_weights_are_for_the_legacys_network_alone(headless):
+    with pytest.raises(WeightsError, match="`arch` must be resnet50v2 to take legacy weights, got TorchvisionResNet50"):
+        load_backbone(make_model("torchvision_resnet50"), headless)
 
 
 def test_conversion_wants_a_name_for_each_class(npz, tmp_path):

@@ -1,0 +1,252 @@
+"""``python -m torch_port train`` from outside: what it writes and says, killed and resumed, by two processes, misused."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import stat
+import subprocess
+import sys
+import time
+from argparse import Namespace
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors import safe_open
+
+from torch_port import train_command
+from torch_port.__main__ import main, make_parser
+from torch_port.errors import InputError, WeightsError
+from torch_port.train_command import check_hardware, make_start_model
+
+REPOSITORY = Path(__file__).parents[2]
+SEED, EPOCHS = 3, 3
+SMALL = ("--image-scale", "0.03", "--batch-size", "4", "--weights", "none", "--device", "cpu", "--epochs", str(EPOCHS))
+
+
+def words_of(data: Path, out: Path, *more: str) -> list[str]:
+    return ["train", "--data", str(data), "--out", str(out), *SMALL, "--seed", str(SEED), *more]
+
+
+def start(*words: str) -> subprocess.Popen[str]:
+    """Start the command in processes of its own."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "torch_port", *words],
+        cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+
+
+def kill_when(process: subprocess.Popen[str], is_time: Callable[[], bool]) -> None:
+    """Kill the command and its workers as soon as it is time."""
+    until = time.monotonic() + 120
+    while not is_time():
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < until
+        time.sleep(0.01)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    assert process.returncode == -signal.SIGKILL
+
+
+def results_of(out: Path) -> dict[str, Any]:
+    """Return what must repeat exactly."""
+    with safe_open(out / "best_weights.safetensors", framework="pt") as file:
+        weights = {name: file.get_tensor(name).numpy().tobytes() for name in file.keys()}  # noqa: SIM118
+        metadata = file.metadata()
+    texts = {name: (out / name).read_text() for name in ("history.json", "training.json", "predictions.csv", "metrics.json")}
+    return {**texts, "weights": weights, "metadata": metadata}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread() -> Iterator[None]:
+    """So small a network is slower in two, and the commands beside it have one as well."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="module")
+def trained(data_set: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An uninterrupted training, without workers; no test changes it."""
+    out = tmp_path_factory.mktemp("trained") / "out"
+    assert main(words_of(data_set, out, "--workers", "0")) == 0
+    return out
+
+
+def test_everything_is_there(trained: Path):
+    files = sorted(path.relative_to(trained).as_posix() for path in trained.rglob("*") if path.is_file())
+    assert files[:-3] == [
+        "best_weights.safetensors",
+        "classification_report.txt",
+        "confusion_matrix.png",
+        "csv/version_0/metrics.csv",
+        "curves.png",
+        "history.json",
+        "last.ckpt",
+        "metrics.json",
+        "predictions.csv",
+    ]
+    assert files[-3].startswith("tensorboard/version_0/events")
+    assert files[-1] == "training.json"
+
+
+def test_the_best_weights_give_the_figures(trained: Path, data_set: Path, tmp_path: Path):
+    weights = trained / "best_weights.safetensors"
+    options = ["--data", str(data_set), "--checkpoint", str(weights), "--out", str(tmp_path), *SMALL[:4], "--device", "cpu"]
+    assert main(["evaluate", *options]) == 0
+    for name in ("metrics.json", "predictions.csv"):
+        assert (tmp_path / name).read_text() == (trained / name).read_text()
+    report = (trained / "classification_report.txt").read_text()
+    assert report.split()[:5] == ["precision", "recall", "f1-score", "support", "aca"]
+
+
+def test_the_weights_say_where_they_come_from(trained: Path):
+    history = json.loads((trained / "history.json").read_text())
+    best = int(np.argmin(history["val_loss"]))
+    assert results_of(trained)["metadata"] == {
+        "arch": "resnet50v2",
+        "classes": "aca,nor,scc",
+        "source": f"trained with seed {SEED}",
+        "epoch": str(best),
+        "val_loss": repr(history["val_loss"][best]),
+    }
+    assert len(history["loss"]) == EPOCHS
+
+
+def test_others_may_read_the_weights(trained: Path):
+    umask = os.umask(0)
+    os.umask(umask)
+    for name in ("best_weights.safetensors", "last.ckpt"):
+        assert stat.S_IMODE((trained / name).stat().st_mode) == 0o666 & ~umask
+
+
+def test_killed_twice_it_ends_as_if_never_interrupted(trained: Path, data_set: Path, tmp_path: Path, capsys: Any):
+    """In its first epoch and in a later one; each part with another number of workers."""
+    out = tmp_path / "out"
+    kill_when(start(*words_of(data_set, out, "--workers", "1")), lambda: any(out.glob("tensorboard/*/events*")))
+    assert not (out / "last.ckpt").exists()
+    kill_when(start(*words_of(data_set, out, "--workers", "2", "--resume")), (out / "last.ckpt").is_file)
+    assert len(json.loads((out / "history.json").read_text())["loss"]) < EPOCHS
+    for _ in range(2):  # the second time there is nothing left to train
+        capsys.readouterr()
+        assert main(words_of(data_set, out, "--workers", "2", "--resume")) == 0
+        assert results_of(out) == results_of(trained)
+    said = capsys.readouterr().out.splitlines()
+    assert said[0].startswith("best epoch: ")
+    assert said[-1].endswith(f"to {out}")
+
+
+def test_two_processes(data_set: Path, tmp_path: Path):
+    """The last batch of training has fewer images than there are processes."""
+    out = tmp_path / "out"
+    options = words_of(data_set, out, "--devices", "2", "--strategy", "ddp", "--epochs", "1", "--batch-size", "5")
+    process = start(*options)
+    stdout, stderr = process.communicate(timeout=180)
+    assert process.returncode == 0, stderr
+    assert "Traceback" not in stderr
+    assert "Warning" not in stderr
+    assert [line.split(":")[0] for line in stdout.splitlines()][:2] == ["epoch 0", "best epoch"]
+    assert len(json.loads((out / "history.json").read_text())["loss"]) == 1
+    assert [figures["n"] for figures in json.loads((out / "metrics.json").read_text()).values()] == [3, 3]
+    assert [path.name for path in (out / "csv").iterdir()] == ["version_0"]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ("--data /no/where", "`data` must be a folder"),
+        ("--batch-size 0", "`batch_size` must be at least 1"),
+        ("--batch-size 1 --devices 2", "`batch_size` must give each of 2 processes an image, got batches of 1 in --batch-size"),
+        ("--devices 4", "`batch_size` must give each of 4 processes an image, got batches of 3"),
+        ("--devices 2 --epoch-order legacy", "`devices` must be 1 for the legacy order, got 2 in --devices; use"),
+        ("--workers 2 --epoch-order legacy", "`num_workers` must be 0 for epoch order legacy, got 2"),
+        ("--precision 16-mixed", "`precision` must be another one on a CPU, got 16-mixed in --precision; use bf16-mixed"),
+        ("--images 0", "`images` must be at least 1, got 0"),
+        ("--images 1", "`split` must have images of several classes in train, got only aca in --split published; choose"),
+        ("--split random", "`patients` must be enough for a random split"),
+        ("--weights imagenet", "`weights` must be downloaded by Keras first, got no such file in "),
+        ("--weights no.h5", "`checkpoint` must be"),
+        ("--weights imagenet --arch torchvision_resnet50", "`weights` must be downloaded by Keras first"),
+    ],
+)
+def test_bad_options_end_with_2_and_one_message(
+    options: str, message: str, data_set: Path, tmp_path: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(train_command, "KERAS_IMAGENET", tmp_path / "resnet50v2.h5")
+    assert main(words_of(data_set, tmp_path / "out", *options.split())) == 2
+    stderr = capsys.readouterr().err
+    assert stderr.startswith(f"error: {message}")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        "--class-weights inverse", "--strategy horovod", "--precision 8", "--epochs 0", "--patience 0", "--devices 0",
+        "--seed -1", "--workers -1", "--learning-rate 0", "--learning-rate -1", "--learning-rate nan", "--learning-rate x",
+    ],
+)  # fmt: skip
+def test_words_that_mean_nothing_end_with_2(options: str, tmp_path: Path, capsys: Any):
+    with pytest.raises(SystemExit) as caught:
+        main(words_of(tmp_path, tmp_path / "out", *options.split()))
+    assert caught.value.code == 2
+    assert f"error: argument {options.split()[0]}: " in capsys.readouterr().err
+
+
+def test_out_is_a_folder(data_set: Path, tmp_path: Path, capsys: Any):
+    (tmp_path / "out").touch()
+    assert main(words_of(data_set, tmp_path / "out")) == 2
+    assert "error: `out` must be a folder that can be made, got File exists" in capsys.readouterr().err
+
+
+def test_a_training_that_cannot_go_on_is_left_as_it_is(trained: Path, data_set: Path, capsys: Any):
+    before = {path: path.stat().st_mtime_ns for path in trained.rglob("*")}
+    for more in ([], ["--resume", "--arch", "torchvision_resnet50"], ["--resume", "--learning-rate", "1"]):
+        assert main(words_of(data_set, trained, *more)) == 2
+    messages = capsys.readouterr().err.splitlines()
+    assert [message.split("`")[1] for message in messages] == ["--out", "--arch", "--learning-rate"]
+    assert {path: path.stat().st_mtime_ns for path in trained.rglob("*")} == before
+
+
+def test_a_learning_rate_that_is_too_high_is_said_at_the_end(data_set: Path, tmp_path: Path, capsys: Any):
+    assert main(words_of(data_set, tmp_path, "--learning-rate", "1e38", "--epochs", "1", "--workers", "0")) == 2
+    assert capsys.readouterr().err.startswith(
+        "error: `validation loss` must be finite in some epoch, got none in this training"
+    )
+
+
+def test_there_are_no_more_gpus_than_there_are(data_set: Path):
+    options = Namespace(devices=torch.cuda.device_count() + 1, num_nodes=1)
+    with pytest.raises(InputError, match=r"`devices` must be at most the \d+ GPUs of this machine, got \d+ in --devices; take"):
+        check_hardware(options, torch.device("cuda"), {})
+
+
+def test_training_computes_full_float32_products():
+    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = True
+    model = make_start_model(Namespace(arch="resnet50v2", weights="none"), 3, SEED)
+    assert not torch.backends.cudnn.allow_tf32
+    assert not torch.backends.cuda.matmul.allow_tf32
+    assert model.conv3.block2.conv2.weight.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_start_weights_are_drawn_from_the_seed():
+    options = Namespace(arch="resnet50v2", weights="none")
+    first, again, other = (make_start_model(options, 3, seed).last_dense.weight for seed in (1, 1, 2))
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+
+
+def test_the_imagenet_file_is_that_of_keras(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    path = tmp_path / "weights.h5"
+    path.write_bytes(b"not weights")
+    monkeypatch.setattr(train_command, "KERAS_IMAGENET", path)
+    assert make_parser().parse_args(words_of(tmp_path, tmp_path)[:5]).weights == "imagenet"
+    with pytest.raises(WeightsError, match=r"`checkpoint` must be an \.npz .* in .*weights\.h5"):
+        make_start_model(Namespace(arch="resnet50v2", weights="imagenet"), 3, SEED)
