@@ -35,7 +35,7 @@ def assemble_report(
 ) -> dict[str, Any]:
     """Return report.json as a dictionary, and write its pictures below the report folder."""
     required = gates_file.required[workspace.spec.profile]
-    verdict = worst(result.verdict for result in results if result.gate in required)
+    verdict = judge_run(results, required)
     rows = _read_rows(workspace)
     explanations, assets = make_explanations(workspace)
     run = describe_run(workspace, gates_file, clock)
@@ -61,6 +61,11 @@ def assemble_report(
         "timings": {phase: round(seconds, 1) for phase, seconds in clock.seconds.items()},
         "disk": {"needed_mb": needed_mb},
     }
+
+
+def judge_run(results: Sequence[GateResult], required: Sequence[str]) -> Verdict:
+    """Return the worst verdict of the required gates, and FAIL if any other gate fails: no headline says PASS above a FAIL."""
+    return worst(result.verdict for result in results if result.gate in required or result.verdict is Verdict.FAIL)
 
 
 def make_headline(

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from parity.artefact import RecordingWriter
-from parity.assemble import _gate_dict, _place_dict, find_place, make_headline, read_lockstep
+from parity.assemble import _gate_dict, _place_dict, find_place, judge_run, make_headline, read_lockstep
 from parity.contract import GATES, RunSpec
 from parity.verdict import Check, GateResult, Verdict
 from parity.workspace import Workspace
@@ -33,6 +33,14 @@ def test_the_headline_counts():
     assert line.startswith("PASS (3 of 3 required gates; 17 not run: freeze, numerics,")
     assert line.endswith("legacy unwitnessed; DEMO)")
     assert "unwitnessed" not in make_headline(Verdict.PASS, found, REQUIRED, witnessed=True, demo=False)
+
+
+def test_a_gate_that_fails_counts_even_if_it_is_not_required():
+    passed = dict.fromkeys(REQUIRED, Verdict.PASS)
+    assert judge_run(results(**passed), REQUIRED) is Verdict.PASS
+    assert judge_run(results(**passed, loss=Verdict.INCONCLUSIVE), REQUIRED) is Verdict.PASS
+    assert judge_run(results(**passed, loss=Verdict.FAIL), REQUIRED) is Verdict.FAIL
+    assert judge_run(results(loss=Verdict.PASS), REQUIRED) is Verdict.NOT_RUN
 
 
 def test_the_first_failing_gate_is_the_place():

@@ -7,14 +7,14 @@ import pytest
 from sklearn import metrics as sklearn
 
 from parity.gates.metrics.compare import compare, distance
-from parity.gates.metrics.contract import COMPILED, FIGURES, FIXTURES, NUM_CLASSES, fixture_array, make_fixtures
+from parity.gates.metrics.contract import COMPILED, FIGURES, FIXTURES, HISTORY, NUM_CLASSES, fixture_array, make_fixtures
 from parity.gates.metrics.definitions import DEFINITIONS
 from parity.verdict import GateResult, Verdict
 
 from .conftest import HandmadeRun
 
 PREDICTIONS = make_fixtures()
-ARRAYS = 2 * len(FIXTURES) + len(COMPILED) + len(FIGURES)
+ARRAYS = 2 * len(FIXTURES) + len(COMPILED) + len(FIGURES) + len(HISTORY)
 UNDEFINED = [name for name, fixture in PREDICTIONS.items() if len(np.unique(fixture.labels)) < NUM_CLASSES]
 
 
@@ -36,6 +36,8 @@ def run(handmade: HandmadeRun, truth: dict[str, np.ndarray]) -> HandmadeRun:
         handmade.both(fixture_array(name, "labels"), fixture.labels, "N")
     for name, values in truth.items():
         handmade.both(name, values.copy(), "NKO"[: values.ndim])
+    for number, name in enumerate(HISTORY):
+        handmade.both(f"history/{name}", np.full(2, number / len(HISTORY)), "N")
     return handmade
 
 
@@ -55,7 +57,14 @@ def test_what_is_as_defined_passes(run: HandmadeRun):
     result = run.compare("metrics", compare)
     assert result.verdict is Verdict.PASS
     assert result.expected == result.compared == ARRAYS
-    assert len(result.checks) == 1 + 3 * len(DEFINITIONS)
+    assert len(result.checks) == 2 + 3 * len(DEFINITIONS)
+
+
+def test_a_metric_that_is_not_reset_between_epochs_is_seen(run: HandmadeRun):
+    run.port.arrays["history/val_metrics/AUC"][0][1] += 0.01
+    result = run.compare("metrics", compare)
+    assert failed(result) == ["metrics/float32/history/abs"]
+    assert [check.worst for check in result.checks if not check] == ["history/val_metrics/AUC of epoch 1"]
 
 
 @pytest.mark.parametrize("name", [*COMPILED, *FIGURES])
