@@ -33,9 +33,8 @@ MISTAKES = {
     ),
     "loss divided by the sum of weights": Mistake(
         "losses.py",
-        "return (image_losses(logits, labels) * class_weights.to(logits)[labels.argmax(dim=1)]).mean()",
-        "weights = class_weights.to(logits)[labels.argmax(dim=1)]\n"
-        "    return (image_losses(logits, labels) * weights).sum() / weights.sum()",
+        "return (losses * class_weights.to(losses)[labels.argmax(dim=1)]).mean()",
+        "weights = class_weights.to(losses)[labels.argmax(dim=1)]\n    return (losses * weights).sum() / weights.sum()",
         "loss",
     ),
     "validation loss weighted": Mistake(
@@ -52,7 +51,7 @@ MISTAKES = {
         "schedule",
     ),
     "early stopping patience off by one": Mistake(
-        "schedule.py", "return self.wait >= self.patience and epoch > 0", "return self.wait > self.patience and epoch > 0",
+        "schedule.py", "return self.wait >= max(self.patience, 1)", "return self.wait > max(self.patience, 1)",
         "schedule",
     ),
     "relative plateau threshold": Mistake(
