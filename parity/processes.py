@@ -17,7 +17,12 @@ BAD_INPUT = 2
 LOG_LINES_SHOWN = 12
 # glibc gives every large array back to the system and has it zeroed again for the next one, which costs either side up to a
 # third of its time. It changes no number.
-KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(1 << 33), "MALLOC_TRIM_THRESHOLD_": str(1 << 33)}
+KEEP_MEMORY = {
+    "MALLOC_MMAP_THRESHOLD_": str(1 << 33),
+    "MALLOC_TRIM_THRESHOLD_": str(1 << 33),
+    "MALLOC_TOP_PAD_": str(1 << 28),
+    "MALLOC_ARENA_MAX": "2",
+}
 
 Listener = Callable[[dict[str, Any]], None]
 
