@@ -82,6 +82,20 @@ class Comparison:
         reference, candidate = (side.values.get(what, {}) for side in (self.reference, self.candidate))
         return compare_table(f"{self.gate}/exact/{what}/equal", expected, reference, candidate)
 
+    def inputs(self, pairs: Iterable[Pair], reason: str) -> Check:
+        """Compare the arrays that both sides say they were given: the port reads the legacy's, so they are identical."""
+        pairs = list(pairs)
+        different = [pair.name for pair in pairs if not np.array_equal(pair.reference, pair.candidate)]
+        return Check(
+            id=f"{self.gate}/exact/inputs/arrays",
+            verdict=Verdict.FAIL if different or not pairs else Verdict.PASS,
+            observed=float(len(different)),
+            limit=0.0,
+            n=len(pairs),
+            worst=", ".join(different[:3]),
+            reason=reason,
+        )
+
     def pairs(self, *names: str) -> Iterator[Pair]:
         """Yield each pair that is whole on both sides; what is not becomes a failed check."""
         for name in names:

@@ -12,7 +12,7 @@ from parity.gates.loss.contract import EPOCH, MEASURED, make_cases
 from parity.measurement import Worst
 from parity.tolerance import GatesFile, Limit
 from parity.training import CLASS_WEIGHTS, Batch, cut, make_epoch
-from parity.verdict import Check, GateResult, Verdict
+from parity.verdict import Check, GateResult
 from parity.workspace import Workspace
 
 PARTS = ("logits", "labels")
@@ -22,8 +22,9 @@ SMALLEST_SCALE = 1e-3  # a loss of a saturated right answer is 0 or a few 1e-18:
 def compare(workspace: Workspace, gates_file: GatesFile) -> GateResult:
     shapes = {name: logits.shape for name, (logits, _) in {**make_cases(), EPOCH: make_epoch()}.items()}
     comparison = Comparison.open(workspace, "loss", _expected(shapes))
-    inputs = {pair.name: pair for name in shapes for part in PARTS for pair in comparison.pairs(f"inputs/{name}/{part}")}
-    checks = [_inputs_check(inputs)]
+    names = [f"inputs/{name}/{part}" for name in shapes for part in PARTS]
+    inputs = {name: pair for name in names for pair in comparison.pairs(name)}
+    checks = [comparison.inputs(inputs.values(), "logits and labels that both sides were given")]
     truths = {name: _oracle(inputs, name) for name in shapes if all(f"inputs/{name}/{part}" in inputs for part in PARTS)}
     for dtype in DTYPES:
         pairs = {name: pair for name in shapes for pair in comparison.pairs(f"{dtype}/{name}")}
@@ -40,19 +41,6 @@ def _expected(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Expected]:
     }
     losses = Expected(axes="N", shape=(len(MEASURED),), dtype="float64")
     return found | {f"{dtype}/{name}": losses for dtype in DTYPES for name in shapes}
-
-
-def _inputs_check(inputs: Mapping[str, Pair]) -> Check:
-    different = [name for name, pair in inputs.items() if not np.array_equal(pair.reference, pair.candidate)]
-    return Check(
-        id="loss/exact/inputs/arrays",
-        verdict=Verdict.FAIL if different or not inputs else Verdict.PASS,
-        observed=float(len(different)),
-        limit=0.0,
-        n=len(inputs),
-        worst=", ".join(different[:3]),
-        reason="logits and labels that both sides were given",
-    )
 
 
 def _case_checks(gate: str, loss: str, found: Mapping[str, tuple[Pair, int]], limit: Limit) -> Iterator[Check]:
