@@ -67,6 +67,12 @@ def parity(session: nox.Session) -> None:
     run_parity(session, "run")
 
 
+@nox.session(python=PYTHON, default=False, requires=["legacy", "port"])
+def faults(session: nox.Session) -> None:
+    """Plant known mistakes in the port and say which of them the gates catch. See --help after --."""
+    run_parity(session, "faults")
+
+
 @nox.session(python=PYTHON, default=False)
 def report(session: nox.Session) -> None:
     """Render the report of a finished run again: nox -s report -- RUN."""

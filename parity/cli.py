@@ -11,6 +11,10 @@ import typer
 from parity.console import show_progress
 from parity.contract import ARCHITECTURES, GATES, PROFILES, RESOLUTIONS, SPLITS
 from parity.errors import BadInputError, bad_input
+from parity.faults.catalogue import all_faults, read_faults
+from parity.faults.fault import Tier
+from parity.faults.scorecard import render as render_scorecard
+from parity.faults.suite import DEFAULT_OUT, Choice, run_suite
 from parity.judge import has_comparison
 from parity.pipeline import DEMO, Options
 from parity.pipeline import run as run_pipeline
@@ -73,6 +77,37 @@ def report(run_folder: Annotated[Path, typer.Argument(help="Folder of a run.")])
     for path in render_report(folder):
         print(path)
     print(render_console(read_report(folder / "report.json"), folder=folder))
+
+
+@app.command()
+def faults(
+    only: Annotated[str, typer.Option(help="Only these faults, with commas.")] = "",
+    stage: Annotated[str, typer.Option(help="Only the faults of these stages, with commas.")] = "",
+    tier: Annotated[str, typer.Option(help="Only these tiers, with commas: 1, 2, 3, control, hazard.")] = "",
+    faults_from: Annotated[
+        Path | None, typer.Option(help="Python file with faults of your own instead of the project's.")
+    ] = None,
+    jobs: Annotated[int, typer.Option(min=0, help="Warm processes at a time. Default: one for each core.")] = 0,
+    out: Annotated[Path | None, typer.Option(help="Folder of the suite. Default: runs/faults.")] = None,
+) -> None:
+    """Plant known mistakes in the port, one at a time, and say which of them the gates catch, and where.
+
+    Without a choice of faults the suite also runs the correct port on other weights and images, and finds the smallest fault
+    that each gate sees. Ends with 0 if everything is caught and nothing else is, else with 1; 2 for bad input.
+    """
+    known = read_faults(faults_from) if faults_from else all_faults()
+    choice = Choice(
+        only=_known_list("--only", only, tuple(fault.id for fault in known)) if only else (),
+        stages=_known_list("--stage", stage, tuple(dict.fromkeys(fault.stage for fault in known))) if stage else (),
+        tiers=_known_list("--tier", tier, tuple(item.value for item in Tier)) if tier else (),
+        file=faults_from,
+        jobs=jobs,
+        out=(out or DEFAULT_OUT).resolve(),
+    )
+    with show_progress() as listen:
+        scorecard = run_suite(choice, listen)
+    print(render_scorecard(scorecard, choice.out))
+    raise typer.Exit(1 if scorecard["shortcomings"] else 0)
 
 
 def _known(option: str, value: str, known: tuple[str, ...]) -> str:

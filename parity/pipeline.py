@@ -76,12 +76,12 @@ def run(options: Options, listen: Listener) -> tuple[Verdict, Path]:
         clock.lap("demo" if options.data is None else "check")
         spec = make_spec(options, data, facts, checkpoint)
         disk_bytes = check_disk(spec, facts, workspace)
-        _prepare(workspace, spec, options)
-        _record(workspace, "legacy", listen)
+        prepare(workspace, spec, options)
+        record_side(workspace, "legacy", listen)
         clock.lap("legacy")
         # Much of either `evaluate` is one thread's start-up, for which what runs beside it leaves room.
         with _evaluated(workspace, "legacy", listen):
-            _record(workspace, "port", listen)
+            record_side(workspace, "port", listen)
         clock.lap("port")
         listen({"side": "core", "step": "compare", "done": 0, "of": 1})
         compared = Workspace(workspace.folder)
@@ -98,8 +98,8 @@ def run(options: Options, listen: Listener) -> tuple[Verdict, Path]:
     return Verdict(report["verdict"]), workspace.report
 
 
-def _record(workspace: Workspace, side: str, listen: Listener) -> None:
-    """Run the side's recorder."""
+def record_side(workspace: Workspace, side: str, listen: Listener) -> None:
+    """Run a side's recorder: record what is not current."""
     log = workspace.folder / "log" / f"{side}.txt"
     run_side(side, ["-m", "parity.recorder", side, str(workspace.folder)], log=log, listen=listen)
 
@@ -198,7 +198,8 @@ def check_disk(spec: RunSpec, facts: DatasetFacts, workspace: Workspace) -> int:
     return needed
 
 
-def _prepare(workspace: Workspace, spec: RunSpec, options: Options) -> None:
+def prepare(workspace: Workspace, spec: RunSpec, options: Options) -> None:
+    """Write the specification of a run and what is given to both sides."""
     workspace.report.mkdir(parents=True, exist_ok=True)
     spec.write_json(workspace.spec_path)
     write_fixtures(workspace.fixtures)

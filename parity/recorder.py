@@ -46,6 +46,24 @@ def inputs_are_current(workspace: Workspace, key: str) -> bool:
     return weights.is_file() and hash_file(weights) == workspace.inputs.values["weights_sha256"]
 
 
+def record_gate(side: Any, gate: str, key: str) -> None:
+    """Record one gate of a side that is built.
+
+    A port that raises is a finding, not a crash: the exception is recorded and fails the gate.
+    """
+    with RecordingWriter(side.workspace.recording_folder(side.name, gate), key=key) as out:
+        try:
+            import_module(f"parity.gates.{gate}.{side.name}").record(side, out)
+            out.write_value("installed", {"python": platform.python_version(), "packages": INSTALLED})
+        except (BadInputError, MemoryError, OSError):
+            raise
+        except Exception as error:
+            if side.name == "legacy":
+                raise
+            traceback.print_exc()
+            out.write_value("error", f"{type(error).__name__}: {error}")
+
+
 class SideRecorder:
     """Records what is not current; imports and builds the side the first time that something is not.
 
@@ -81,7 +99,7 @@ class SideRecorder:
         return self._built
 
     def _record_gate(self, gate: str) -> None:
-        """Record one gate. A port that raises is a finding, not a crash: the exception is recorded and fails the gate."""
+        """Record one gate, unless its recording is current."""
         folder = self.workspace.recording_folder(self.side, gate)
         key = recording_key(self.side, gate, self.workspace, depends=self._depends(gate))
         if is_current(folder, key):
@@ -89,17 +107,7 @@ class SideRecorder:
             return
         side = self._build()
         report_progress(self.side, gate, 0, 1)
-        with RecordingWriter(folder, key=key) as out:
-            try:
-                import_module(f"parity.gates.{gate}.{self.side}").record(side, out)
-                out.write_value("installed", {"python": platform.python_version(), "packages": INSTALLED})
-            except (BadInputError, MemoryError, OSError):
-                raise
-            except Exception as error:
-                if self.side == "legacy":
-                    raise
-                traceback.print_exc()
-                out.write_value("error", f"{type(error).__name__}: {error}")
+        record_gate(side, gate, key)
         report_progress(self.side, gate, 1, 1)
 
     def _depends(self, gate: str) -> dict[str, str]:

@@ -36,6 +36,7 @@ class TrainingRun:
         masks: Dropout mask (N, units) of each step.
         losses: Loss of each step.
         gradients: Gradient of every trainable tensor in the first step, by legacy name.
+        stepped: Whether the first step changed a tensor, by legacy name.
         statistics: ``mean/<norm>`` and ``variance/<norm>`` before the first and after each step, (C,).
         state: Sample of every weight and slot after the last step, as ``weights/<name>``, ``m/<name>``, ``v/<name>``.
         predictions: Probabilities (N, K) of the first batch afterwards, in training mode with the first mask.
@@ -47,6 +48,7 @@ class TrainingRun:
     statistics: list[dict[str, np.ndarray]]
     losses: list[float] = field(default_factory=list)
     gradients: dict[str, np.ndarray] = field(default_factory=dict)
+    stepped: dict[str, bool] = field(default_factory=dict)
     state: dict[str, np.ndarray] = field(default_factory=dict)
     predictions: np.ndarray = field(default_factory=lambda: np.empty((0, len(CLASSES))))
 
@@ -73,6 +75,10 @@ def sample_elements(array: np.ndarray, count: int = 4096) -> np.ndarray:
     """Return at most `count` elements of an array in the legacy's axis order, evenly spaced, first and last included."""
     flat = array.reshape(-1)
     return flat[np.linspace(0, flat.size - 1, min(count, flat.size)).round().astype(np.int64)]
+
+
+# What a step must change; a gradient of pure rounding may move nothing.
+STEPPED = tuple(tensor.legacy for tensor in TRAINABLE if not is_nearly_without_gradient(tensor.legacy))
 
 
 def make_mask(rng: np.random.Generator, images: int) -> np.ndarray:

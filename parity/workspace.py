@@ -67,6 +67,11 @@ class Workspace:
         return self.folder / "weights" / "port.safetensors"
 
     @property
+    def refusal(self) -> Path:
+        """What the port's converter said, where it could not take the legacy's weights."""
+        return self.folder / "weights" / "refusal.txt"
+
+    @property
     def fixtures(self) -> Path:
         return self.folder / "fixtures"
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import cache, cached_property
+from functools import cached_property
 from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -35,6 +35,7 @@ class LegacySide:
     def __init__(self, workspace: Workspace) -> None:
         self.workspace = workspace
         self.spec = workspace.spec
+        self._made: dict[Any, Any] = {}
         if self.spec.device == "cpu":
             tf.config.set_visible_devices([], "GPU")
         tf.config.experimental.enable_tensor_float_32_execution(False)
@@ -55,13 +56,16 @@ class LegacySide:
         """Yield the model in `dtype`; Keras feeds and computes in it while the block runs."""
         tf.keras.backend.set_floatx(dtype)
         try:
-            yield self._model(dtype)
+            yield self.once(_make_model, dtype)
         finally:
             tf.keras.backend.set_floatx("float32")
 
-    @cache  # noqa: B019 - one side lives as long as its process
-    def _model(self, dtype: str) -> Any:
-        return self.make_model(self.spec.height_px, self.spec.width_px)
+    def once(self, make: Callable[..., Any], *arguments: Any) -> Any:
+        """Return ``make(side, *arguments)``, made the first time that it is asked for."""
+        key = (make, arguments)
+        if key not in self._made:
+            self._made[key] = make(self, *arguments)
+        return self._made[key]
 
     def make_model(self, height_px: int, width_px: int) -> Any:
         """Return a new model for images of this size, with the checkpoint's weights, in the present precision."""
@@ -79,6 +83,10 @@ class LegacySide:
 
     def track(self, items: Any, step: str) -> Iterator[Any]:
         return track(items, self.name, step)
+
+
+def _make_model(side: LegacySide, dtype: str) -> Any:
+    return side.make_model(side.spec.height_px, side.spec.width_px)
 
 
 def make_side(workspace: Workspace) -> LegacySide:

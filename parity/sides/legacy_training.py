@@ -5,7 +5,6 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -48,15 +47,20 @@ def make_batches(side: LegacySide, count: int) -> tuple[list[Batch], Batch]:
     return [*batches[:-1], (images[:short], labels[:short])], made["val"][0]
 
 
-@cache
 def run_training(side: LegacySide) -> TrainingRun:
-    """Train by the legacy's own ``train_model``, in float64, and return what was seen."""
+    """Train by the legacy's own ``train_model``, in float64, and return what was seen; once for a side."""
+    run: TrainingRun = side.once(_train)
+    return run
+
+
+def _train(side: LegacySide) -> TrainingRun:
     batches, val_batch = make_batches(side, BATCHES)
     rng = np.random.default_rng(17)
     masks = [make_mask(rng, len(images)) for _ in range(EPOCHS) for images, _ in batches]
     with side.precision("float64"):
         model = make_training_model(side)
         run = TrainingRun(batches=batches, val_batch=val_batch, masks=masks, statistics=[_read_statistics(model)])
+        start = _sample_weights(model)
 
         def on_step(step: int, loss: float, gradients: Sequence[Any]) -> None:
             run.losses.append(loss)
@@ -64,6 +68,7 @@ def run_training(side: LegacySide) -> TrainingRun:
             if step == 0:
                 named = zip(model.trainable_variables, gradients, strict=True)
                 run.gradients |= {export.weight_name(variable): gradient.numpy() for variable, gradient in named}
+                run.stepped |= {name: bool((start[name] != now).any()) for name, now in _sample_weights(model).items()}
             if step == STEPS - 1:
                 run.state |= dict(_read_state(model))
                 with dropout_mask(model, masks[0]):
@@ -91,6 +96,10 @@ def _read_statistics(model: Any) -> dict[str, np.ndarray]:
     layers = {norm.name: model.get_layer(norm.legacy_layer) for norm in BATCH_NORMS}
     means = {f"mean/{name}": layer.moving_mean.numpy() for name, layer in layers.items()}
     return means | {f"variance/{name}": layer.moving_variance.numpy() for name, layer in layers.items()}
+
+
+def _sample_weights(model: Any) -> dict[str, np.ndarray]:
+    return {export.weight_name(variable): sample_elements(variable.numpy()) for variable in model.trainable_variables}
 
 
 def _read_state(model: Any) -> Iterator[tuple[str, np.ndarray]]:

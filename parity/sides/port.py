@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from functools import cache
+import traceback
+from collections.abc import Callable, Iterator
 from typing import Any
 
 os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
@@ -34,6 +34,7 @@ class PortSide:
     def __init__(self, workspace: Workspace) -> None:
         self.workspace = workspace
         self.spec = workspace.spec
+        self._made: dict[Any, Any] = {}
         self.device = torch.device(self.spec.device)
         torch.manual_seed(0)
         torch.use_deterministic_algorithms(True)
@@ -46,11 +47,16 @@ class PortSide:
         spec = self.spec
         return data.make_loaders(spec.data, spec.resolution, spec.split, spec.image_scale, images=spec.images, **options)
 
-    @cache  # noqa: B019 - one side lives as long as its process
+    def once(self, make: Callable[..., Any], *arguments: Any) -> Any:
+        """Return ``make(side, *arguments)``, made the first time that it is asked for."""
+        key = (make, arguments)
+        if key not in self._made:
+            self._made[key] = make(self, *arguments)
+        return self._made[key]
+
     def model(self, dtype: str) -> Any:
         """Return the port in evaluation mode."""
-        made = weights.read_safetensors(self.workspace.port_weights, self.spec.arch, len(CLASSES))
-        return made.to(device=self.device, dtype=getattr(torch, dtype)).eval()
+        return self.once(_read_model, dtype)
 
     def tensor(self, images: np.ndarray, dtype: str, axes: str = "NHWC") -> torch.Tensor:
         """Return recorded values in the port's axis order, on its device."""
@@ -67,14 +73,27 @@ class PortSide:
         return track(items, self.name, step)
 
 
+def _read_model(side: PortSide, dtype: str) -> Any:
+    made = weights.read_safetensors(side.workspace.port_weights, side.spec.arch, len(CLASSES))
+    return made.to(device=side.device, dtype=getattr(torch, dtype)).eval()
+
+
 def convert_weights(workspace: Workspace) -> None:
     """Convert the exported legacy weights with the port's own converter.
 
-    An architecture that has no converter keeps its fresh weights: the weights gate says so.
+    An architecture that has no converter, or a port that cannot take what the legacy exported, keeps its fresh weights: the
+    weights gate says so.
     """
+    workspace.refusal.unlink(missing_ok=True)
     if workspace.spec.arch == "resnet50v2":
-        weights.convert(workspace.legacy_weights, workspace.port_weights, len(CLASSES))
-        return
+        try:
+            weights.convert(workspace.legacy_weights, workspace.port_weights, len(CLASSES))
+            return
+        except (MemoryError, OSError):
+            raise
+        except Exception as error:
+            traceback.print_exc()
+            workspace.refusal.write_text(f"{type(error).__name__}: {error}", encoding="utf-8")
     torch.manual_seed(0)
     fresh = model.make_model(workspace.spec.arch, len(CLASSES))
     provenance = {"arch": workspace.spec.arch, "classes": ",".join(CLASSES), "source": "fresh weights"}

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -35,9 +34,13 @@ from torch_port.training import Hardware, train_model
 from torch_port.training_module import ClassifierTraining
 
 
-@cache
 def run_training(side: PortSide) -> TrainingRun:
-    """Train by the port's own ``train_model``, in float64, on what the legacy trained on, and return what was seen."""
+    """Train by the port's own ``train_model``, in float64, on what the legacy trained on; once for a side."""
+    run: TrainingRun = side.once(_train)
+    return run
+
+
+def _train(side: PortSide) -> TrainingRun:
     legacy = side.workspace.recording("legacy", "lockstep")
     read = {name: np.array(legacy.read_array(name)) for name in legacy.arrays if name.startswith("inputs/")}
     *batches, val_batch = [(read[f"inputs/{number}/images"], read[f"inputs/{number}/labels"]) for number in range(BATCHES + 1)]
@@ -45,12 +48,14 @@ def run_training(side: PortSide) -> TrainingRun:
     network = copy.deepcopy(side.model("float64"))
     training = ClassifierTraining(network, make_class_weights(CLASS_WEIGHTS, len(CLASSES)), learning_rate=LEARNING_RATE)
     run = TrainingRun(batches=batches, val_batch=val_batch, masks=masks, statistics=[_read_statistics(network)])
+    start = _sample_weights(network)
 
     def on_step(trainer: Any, module: Any, outputs: Any, *_: Any) -> None:
         run.losses.append(float(outputs["loss"]))
         run.statistics.append(_read_statistics(network))
         if len(run.losses) == 1:
             run.gradients |= dict(_read_gradients(network))
+            run.stepped |= {name: bool((start[name] != now).any()) for name, now in _sample_weights(network).items()}
         if len(run.losses) == STEPS:
             run.state |= dict(_read_state(network, trainer.optimizers[0]))
             with torch.no_grad():
@@ -80,14 +85,23 @@ def _read_gradients(network: Any) -> Iterator[tuple[str, np.ndarray]]:
 
 
 def _read_state(network: Any, optimizer: Any) -> Iterator[tuple[str, np.ndarray]]:
-    """Yield a sample of every weight and optimizer slot."""
+    """Yield a sample of every weight, and of every slot that the optimizer has for it."""
     parameters = dict(network.named_parameters())
     for tensor in TRAINABLE:
         parameter = parameters[tensor.port]
-        kinds = {"weights": parameter.detach(), **{slot: optimizer.state[parameter][slot] for slot in SLOTS}}
-        for kind, values in kinds.items():
-            moved = permute_axes(values.cpu().numpy(), tensor.port_axes, tensor.axes)
-            yield f"{kind}/{tensor.legacy}", sample_elements(moved)
+        slots = {slot: values for slot, values in optimizer.state.get(parameter, {}).items() if slot in SLOTS}
+        for kind, values in {"weights": parameter, **slots}.items():
+            yield f"{kind}/{tensor.legacy}", _sample(values, tensor)
+
+
+def _sample_weights(network: Any) -> dict[str, np.ndarray]:
+    parameters = dict(network.named_parameters())
+    return {tensor.legacy: _sample(parameters[tensor.port], tensor) for tensor in TRAINABLE}
+
+
+def _sample(values: torch.Tensor, tensor: Any) -> np.ndarray:
+    """Return elements of a tensor, those that the legacy's side takes too."""
+    return sample_elements(permute_axes(values.detach().cpu().numpy(), tensor.port_axes, tensor.axes)).copy()
 
 
 def inject_masks(side: PortSide, network: Any, mask: Callable[[], np.ndarray]) -> None:

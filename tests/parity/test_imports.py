@@ -21,9 +21,10 @@ LEGACY_FILES = (
     "parity/demo/checkpoint.py",
     "parity/demo/training.py",
     "parity/demo/settling.py",
+    "parity/faults/legacy_*.py",
     "legacy_tf/**/*.py",
 )
-PORT_FILES = ("parity/sides/port*.py", "parity/gates/*/port.py", "torch_port/**/*.py")
+PORT_FILES = ("parity/sides/port*.py", "parity/gates/*/port.py", "parity/faults/port_*.py", "torch_port/**/*.py")
 # A recorder may ask what a layer is, but may not make one, nor a loss, an optimizer, a metric or a training loop of its own.
 FORBIDDEN_CALLS = (
     "tf.keras.layers.",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from copy import copy
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -52,7 +53,11 @@ def record(side: PortSide, out: RecordingWriter) -> None:
         out.write_value("streams", streams)
 
 
-def _record_draws(side: PortSide, out: RecordingWriter, dataset: Any) -> None:
+def _record_draws(side: PortSide, out: RecordingWriter, train: Any) -> None:
+    """Augment the legacy's training files; which files are in the split is for the loader gate."""
+    dataset = copy(train)
+    dataset.images = side.workspace.recording("legacy", "augment").values["files"]
+    dataset.labels = [0] * len(dataset.images)
     hashes = {}
     for draw in side.track(range(DRAWS[side.spec.profile]), "augment"):
         index = draw % len(dataset)

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import copy
+import tempfile
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from torch.utils.data import DataLoader
 
 from parity.artefact import RecordingWriter
+from parity.contract import CLASSES
 from parity.gates.bn_state.contract import (
     EVALUATED,
     LARGE,
@@ -21,6 +25,8 @@ from parity.gates.bn_state.contract import (
     small_name,
 )
 from parity.sides.port import PortSide
+from torch_port.training import Hardware, make_trainer
+from torch_port.training_module import ClassifierTraining
 
 STATISTICS = {"running_mean": "mean", "running_var": "variance"}
 
@@ -43,8 +49,18 @@ def _record_passes(side: PortSide, out: RecordingWriter, size: str, batches: Ite
             network(side.tensor(images, "float32"))
             if number in MARKS:
                 _write_statistics(out, network, f"{size}/{MARKS[number]}")
-        network.eval()(side.tensor(images[:1], "float32"))
+    _validate(side, network, side.tensor(images, "float32"))
     _write_statistics(out, network, f"{size}/{EVALUATED}")
+
+
+def _validate(side: PortSide, network: Any, images: torch.Tensor) -> None:
+    """Validate as the port's training does."""
+    module = ClassifierTraining(network, torch.ones(len(CLASSES)))
+    labels = torch.eye(len(CLASSES))[torch.arange(len(images)) % len(CLASSES)]
+    hardware = Hardware(accelerator="gpu" if side.device.type == "cuda" else "cpu")
+    with tempfile.TemporaryDirectory(dir=side.workspace.folder) as folder:
+        trainer = make_trainer(Path(folder), hardware, [])
+        trainer.validate(module, DataLoader([(images, labels)], batch_size=None), verbose=False)
 
 
 def _write_statistics(out: RecordingWriter, network: Any, place: str) -> None:

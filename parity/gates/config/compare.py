@@ -17,6 +17,7 @@ OTHER = (
     "network/dpout/rate",
     *(f"data/{split}/transforms" for split in SPLITS),
     *(f"data/defaults/{name}" for name in ("batch_size", "train_split", "val_split", "random_state", "image_scale")),
+    "data/odd_scale/size",
     "data/classes",
     *(f"gradcam/merge/{name}" for name in ("alpha", "colormap", "mask_thresh")),
     "gradcam/samples/mask_thresh",

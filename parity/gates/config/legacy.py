@@ -13,7 +13,7 @@ from legacy_tf.__main__ import make_parser
 from parity.architecture import MODULES
 from parity.artefact import RecordingWriter
 from parity.contract import CLASSES
-from parity.gates.config.contract import TRAIN_OPTIONS
+from parity.gates.config.contract import ODD_SCALE, TRAIN_OPTIONS
 from parity.sides.legacy import LegacySide
 
 
@@ -62,6 +62,8 @@ def _data_parameters(side: LegacySide) -> dict[str, Any]:
     }
     names = ("batch_size", "train_split", "val_split", "random_state", "image_scale")
     found |= {f"data/defaults/{name}": defaults[name].default for name in names}
+    resize, *_ = generator.test_augmentations(ODD_SCALE).transforms
+    found["data/odd_scale/size"] = [resize.height, resize.width]
     found["data/classes"] = [str(name) for name in side.make_generators()[1]]
     return found
 

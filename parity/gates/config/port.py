@@ -11,7 +11,7 @@ from torch import nn
 from parity.architecture import MODULES
 from parity.artefact import RecordingWriter
 from parity.contract import CLASSES
-from parity.gates.config.contract import TRAIN_OPTIONS
+from parity.gates.config.contract import ODD_SCALE, TRAIN_OPTIONS
 from parity.sides.port import PortSide
 from torch_port import callbacks, data, gradcam, losses, splits, training
 from torch_port.__main__ import make_parser
@@ -62,6 +62,8 @@ def _data_parameters(side: PortSide) -> dict[str, Any]:
     found |= {f"data/defaults/{name}": loading[name].default for name in ("batch_size", "image_scale")}
     names = ("train_split", "val_split", "random_state")
     found |= {f"data/defaults/{name}": splitting[name].default for name in names}
+    resize, *_ = data.test_augmentations(ODD_SCALE).transforms
+    found["data/odd_scale/size"] = [resize.height, resize.width]
     found["data/classes"] = [str(name) for name in class_names]
     return found
 

@@ -9,12 +9,13 @@ import numpy as np
 from parity.architecture import tap_shapes
 from parity.comparison import Comparison, Expected
 from parity.contract import CLASSES, DTYPES, KINDS
+from parity.gates.gradcam.contract import FIXTURE_MAPS
 from parity.measurement import ErrorTable, Worst
 from parity.tolerance import GatesFile, Limit
 from parity.verdict import Check, GateResult, Verdict
 from parity.workspace import Workspace
 
-PICTURES = ("normalised", "resized", "overlay")
+PICTURES = ("fixture", "normalised", "resized", "overlay")
 
 
 def compare(workspace: Workspace, gates_file: GatesFile) -> GateResult:
@@ -27,18 +28,32 @@ def compare(workspace: Workspace, gates_file: GatesFile) -> GateResult:
         if double is None or single is None:
             continue
         for row, case in enumerate(workspace.cases(kind)):
-            rows = [(pair.reference[row], pair.candidate[row]) for pair in (double, single)]
+            rows = [(to_peak(pair.reference[row]), to_peak(pair.candidate[row])) for pair in (double, single)]
             errors.add_precisions(f"raw/{kind}", case.name, *rows)
         dead += _dead_checks(workspace, kind, double.reference, double.candidate, gates_file.limit("gradcam/dead"))
     limits = {dtype: gates_file.limit(f"gradcam/{dtype}") for dtype in DTYPES}
     checks = [*errors.checks("gradcam", [f"raw/{kind}" for kind in KINDS], limits), *dead]
+    checks.append(_batch_check(comparison.candidate.values.get("batch", "not asked for")))
     return comparison.result([*checks, *_picture_checks(workspace, comparison, gates_file.limit("gradcam/pictures"))])
+
+
+def to_peak(raw: np.ndarray) -> np.ndarray:
+    """Return a map whose largest value, in either direction, is 1.
+
+    Raw maps are compared up to a positive factor, which normalising cancels: a sum over pixels explains as a mean does.
+    """
+    peak = np.abs(raw).max()
+    scaled: np.ndarray = raw / peak if peak > 0 else raw
+    return scaled
 
 
 def _expected(workspace: Workspace) -> dict[str, Expected]:
     height_px, width_px = workspace.spec.height_px, workspace.spec.width_px
     map_shape = tap_shapes(height_px, width_px, len(CLASSES))["conv5/block3/out"][1:3]
-    found: dict[str, Expected] = {}
+    found: dict[str, Expected] = {
+        f"fixture/{name}": Expected(axes="HW", shape=raw.shape, dtype="float32", nonfinite=True)
+        for name, raw in FIXTURE_MAPS.items()
+    }
     for kind in KINDS:
         shape = (len(workspace.cases(kind)), *map_shape)
         for dtype in DTYPES:
@@ -91,12 +106,23 @@ def _dead_checks(
     )
 
 
+def _batch_check(found: str) -> Check:
+    """The legacy mixes the gradients of a batch; the port must not explain one in silence."""
+    return Check(
+        id="gradcam/exact/batch/refused",
+        verdict=Verdict.PASS if found == "refused" else Verdict.FAIL,
+        n=1,
+        reason=f"two images at once must be refused: they were {found}",
+    )
+
+
 def _picture_checks(workspace: Workspace, comparison: Comparison, limit: Limit) -> Iterator[Check]:
     places: Mapping[str, list[tuple[str, str]]] = {
+        "fixture": [(f"fixture/{name}", name) for name in FIXTURE_MAPS],
         "normalised": [(f"float32/{kind}/normalised", kind) for kind in KINDS],
         **{
             step: [(f"float32/{kind}/{case.index}/{step}", case.name) for kind in KINDS for case in workspace.tap_cases(kind)]
-            for step in PICTURES[1:]
+            for step in PICTURES[2:]
         },
     }
     for step in PICTURES:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Iterable
 from functools import partial
 from typing import Any
 
@@ -13,12 +14,15 @@ from legacy_tf import gradcam
 from parity.architecture import GRADCAM_LEGACY_LAYER
 from parity.artefact import RecordingWriter
 from parity.contract import DTYPES, KINDS
+from parity.gates.gradcam.contract import FIXTURE_MAPS
 from parity.sides.legacy import LegacySide
 
 MASK_THRESHOLD = inspect.signature(gradcam.generate_gradcam_samples).parameters["mask_thresh"].default
 
 
 def record(side: LegacySide, out: RecordingWriter) -> None:
+    for name, normalised in zip(FIXTURE_MAPS, _normalise(FIXTURE_MAPS.values()), strict=True):
+        out.write_array(f"fixture/{name}", normalised, "HW")
     for dtype in DTYPES:
         with side.precision(dtype) as model:
             # Compiled, the legacy's function takes a quarter of the time: eagerly, the gradient runs through all layers.
@@ -31,13 +35,17 @@ def record(side: LegacySide, out: RecordingWriter) -> None:
                     _write_pictures(side, out, kind, np.stack(maps))
 
 
+def _normalise(raw: Iterable[np.ndarray]) -> list[np.ndarray]:
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return [np.asarray(gradcam.normalise_heatmap(heatmap)) for heatmap in raw]
+
+
 def _explain(model: Any, image: tf.Tensor) -> tf.Tensor:
     return gradcam.raw_gradcam_heatmap(image, model, GRADCAM_LEGACY_LAYER)
 
 
 def _write_pictures(side: LegacySide, out: RecordingWriter, kind: str, raw: np.ndarray) -> None:
-    with np.errstate(invalid="ignore", divide="ignore"):
-        normalised = [np.asarray(gradcam.normalise_heatmap(heatmap)) for heatmap in raw]
+    normalised = _normalise(raw)
     out.write_array(f"float32/{kind}/normalised", np.stack(normalised), "NHW")
     for case in side.workspace.tap_cases(kind):
         image = side.workspace.image(case)[0]

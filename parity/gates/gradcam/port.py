@@ -9,13 +9,16 @@ import numpy as np
 from parity.architecture import GRADCAM_PORT_LAYER
 from parity.artefact import RecordingWriter
 from parity.contract import DTYPES, KINDS
+from parity.gates.gradcam.contract import FIXTURE_MAPS
 from parity.sides.port import PortSide
 from torch_port import gradcam
-
-MASK_THRESHOLD = inspect.signature(gradcam.generate_gradcam_samples).parameters["mask_thresh"].default
+from torch_port.errors import InputError
 
 
 def record(side: PortSide, out: RecordingWriter) -> None:
+    for name, raw in FIXTURE_MAPS.items():
+        out.write_array(f"fixture/{name}", gradcam.normalise_heatmap(raw.copy()), "HW")
+    out.write_value("batch", _explain_batch(side))
     for dtype in DTYPES:
         network = side.model(dtype)
         for kind in KINDS:
@@ -28,9 +31,20 @@ def record(side: PortSide, out: RecordingWriter) -> None:
         _write_pictures(side, out, kind)
 
 
+def _explain_batch(side: PortSide) -> str:
+    """Ask for the map of two images at once, which the legacy mixes, and return what came of it."""
+    images = np.concatenate([side.workspace.image(case) for case in side.workspace.all_cases[:2]])
+    try:
+        gradcam.raw_gradcam_heatmap(side.tensor(images, "float32"), side.model("float32"), GRADCAM_PORT_LAYER)
+    except InputError:
+        return "refused"
+    return "explained"
+
+
 def _write_pictures(side: PortSide, out: RecordingWriter, kind: str) -> None:
     """Give each step of the picture what the legacy's step got: its raw map, its normalised map, its resized map."""
     legacy = side.workspace.recording("legacy", "gradcam")
+    threshold = inspect.signature(gradcam.generate_gradcam_samples).parameters["mask_thresh"].default
     normalised = [gradcam.normalise_heatmap(np.array(heatmap)) for heatmap in legacy.read_array(f"float32/{kind}/raw")]
     out.write_array(f"float32/{kind}/normalised", np.stack(normalised), "NHW")
     given = legacy.read_array(f"float32/{kind}/normalised")
@@ -39,5 +53,5 @@ def _write_pictures(side: PortSide, out: RecordingWriter, kind: str) -> None:
         resized = gradcam.resize_heatmap(np.array(given[case.index]), *image.shape[:2])
         out.write_array(f"float32/{kind}/{case.index}/resized", resized, "HW")
         mask = np.array(legacy.read_array(f"float32/{kind}/{case.index}/resized"))
-        overlay = gradcam.merge_image_mask(image, mask, mask_thresh=MASK_THRESHOLD)
+        overlay = gradcam.merge_image_mask(image, mask, mask_thresh=threshold)
         out.write_array(f"float32/{kind}/{case.index}/overlay", overlay, "HWC")

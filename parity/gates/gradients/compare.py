@@ -1,4 +1,4 @@
-"""The gradient of every trainable tensor of one training step, element by element, in float64."""
+"""The gradient of every trainable tensor of one training step, element by element, in float64; which tensors it changes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from parity.comparison import Comparison, Expected
 from parity.contract import CLASSES
 from parity.measurement import MEASURES, Worst, relative_error
 from parity.tolerance import GatesFile
-from parity.training import HEIGHT_PX, TRAINABLE, WIDTH_PX, is_without_gradient
+from parity.training import HEIGHT_PX, STEPPED, TRAINABLE, WIDTH_PX, is_without_gradient
 from parity.verdict import Check, GateResult
 from parity.workspace import Workspace
 
@@ -22,6 +22,7 @@ def compare(workspace: Workspace, gates_file: GatesFile) -> GateResult:
     images = workspace.recording("legacy", "gradients").arrays["inputs/images"].shape[0]
     comparison = Comparison.open(workspace, "gradients", _expected(images))
     checks = [comparison.inputs(comparison.pairs(*INPUTS), "batch and dropout mask of the step")]
+    checks.append(comparison.table("stepped", STEPPED))
     for tensor in TRAINABLE:
         checks += _tensor_checks(comparison, tensor, gates_file)
     return comparison.result(checks)

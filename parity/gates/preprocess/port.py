@@ -27,11 +27,17 @@ def record(side: PortSide, out: RecordingWriter) -> None:
 
 
 def _loaded_images(side: PortSide) -> Iterator[np.ndarray]:
-    """Yield what the loaders of the compared splits give, image by image, in the legacy's axis order."""
+    """Yield what the loaders of the compared splits make of the legacy's files, image by image, in the legacy's axis order.
+
+    Which files are in a split is for the loader gate.
+    """
     loaders, _ = side.make_loaders()
     if "train" in side.spec.splits:
         loaders["train"] = data.make_evaluation_loader(loaders["train"], side.spec.image_scale)
     for split in side.spec.splits:
+        cases = [case for case in side.workspace.cases("evaluation") if case.split == split]
+        dataset = loaders[split].dataset
+        dataset.images, dataset.labels = [case.path for case in cases], [case.label for case in cases]
         for images, _labels in loaders[split]:
             for row in permute_axes(images.numpy(), "NCHW", "NHWC"):
                 yield row[np.newaxis]

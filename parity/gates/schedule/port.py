@@ -20,8 +20,6 @@ from torch_port.callbacks import BestWeightsCallback
 from torch_port.errors import InputError
 from torch_port.training_module import ClassifierTraining
 
-DEFAULTS = {name: inspect.signature(training.train_model).parameters[name].default for name in ("patience", "patience_lr")}
-
 
 def record(side: PortSide, out: RecordingWriter) -> None:
     path = side.workspace.gate_fixtures(GATE) / TRACES_FILE
@@ -40,7 +38,9 @@ def _replay(module: Any, trace: Trace, folder: Path) -> Replay:
     options = {} if trace.init_lr is None else {"learning_rate": trace.init_lr}
     pl_module = ClassifierTraining(module, torch.ones(len(CLASSES)), **options)
     optimizer = pl_module.configure_optimizers()
-    callbacks = training.make_callbacks(folder, **DEFAULTS | trace.arguments(), provenance={})
+    signature = inspect.signature(training.train_model).parameters
+    defaults = {name: signature[name].default for name in ("patience", "patience_lr")}
+    callbacks = training.make_callbacks(folder, **defaults | trace.arguments(), provenance={})
     strategy = SimpleNamespace(barrier=lambda: None)
     trainer = SimpleNamespace(
         optimizers=[optimizer], strategy=strategy, is_global_zero=True, should_stop=False, current_epoch=0

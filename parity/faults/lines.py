@@ -1,0 +1,98 @@
+"""Requests and answers between the suite and its warm processes: one JSON object a line. Standard library only."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import traceback
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Self
+
+from parity.processes import KEEP_MEMORY, interpreter
+from parity.workspace import PROJECT
+
+Handler = Callable[..., dict[str, Any]]
+
+
+def serve(handlers: Mapping[str, Handler]) -> None:
+    """Answer requests from standard input until it ends; whatever else is printed goes to the error output."""
+    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)  # what C libraries print, too
+    sys.stdout = sys.stderr
+    for line in sys.stdin:
+        request = json.loads(line)
+        try:
+            answer = handlers[request.pop("do")](**request)
+        except Exception as error:
+            traceback.print_exc()
+            answer = {"error": f"{type(error).__name__}: {error}"}
+        answers.write(json.dumps(answer) + "\n")
+        answers.flush()
+
+
+class WorkerError(Exception):
+    """A warm process could not do what it was asked for, or has ended."""
+
+
+class Worker:
+    """A warm process of a side.
+
+    Args:
+        side: ``legacy`` or ``port``: whose environment.
+        module: Program to run; it calls `serve`.
+        log: File that takes everything the program prints; added to.
+        threads: Threads that it computes on.
+        environment: Variables that it is started with.
+    """
+
+    def __init__(
+        self, side: str, module: str, log: Path, threads: int, environment: Mapping[str, str] = MappingProxyType({})
+    ) -> None:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        self.log = log
+        variables = {**KEEP_MEMORY, **os.environ, "PYTHONPATH": str(PROJECT), "OMP_NUM_THREADS": str(threads), **environment}
+        with log.open("a", encoding="utf-8") as errors:
+            self._process = subprocess.Popen(
+                [interpreter(side), "-m", module], cwd=PROJECT, env=variables, text=True, encoding="utf-8",
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors,
+            )  # fmt: skip
+
+    def ask(self, do: str, **words: Any) -> dict[str, Any]:
+        """Send a request and return the answer.
+
+        Raises:
+            WorkerError: The process refused, or has ended.
+        """
+        stdin, stdout = self._process.stdin, self._process.stdout
+        assert stdin is not None
+        assert stdout is not None
+        try:
+            stdin.write(json.dumps({"do": do, **words}) + "\n")
+            stdin.flush()
+            line = stdout.readline()
+        except (BrokenPipeError, OSError):
+            line = ""
+        if not line:
+            raise WorkerError(f"the process ended with code {self._process.wait()}; see {self.log}")
+        answer: dict[str, Any] = json.loads(line)
+        if "error" in answer:
+            raise WorkerError(answer["error"])
+        return answer
+
+    def close(self) -> None:
+        """End the process."""
+        self._process.terminate()
+        self._process.wait()
+        for stream in (self._process.stdin, self._process.stdout):
+            if stream is not None:
+                stream.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()

@@ -1,0 +1,172 @@
+"""The scorecard: what was planted, what was seen, and where; as JSON (``parity-faults/1``), as a verdict, as tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from tabulate import tabulate
+
+from parity.contract import GATES
+from parity.verdict import Verdict, worst
+
+SCHEMA = "parity-faults/1"
+LEAST_SHARE = 0.95  # of faults that must be seen (tiers 2 and 3), and of tier 1 that must be seen at the right place
+MISTAKES = ("1", "2", "3")
+Row = Mapping[str, Any]
+
+
+def make_scorecard(
+    *,
+    correct: Row,
+    rows: Sequence[Row],
+    clean: Sequence[Row],
+    power: Sequence[Row],
+    code: str,
+    elapsed_s: float,
+) -> dict[str, Any]:
+    """Return the scorecard.
+
+    Args:
+        correct: Verdict of the correct port, as the suite found it first.
+        rows: Of every fault, control and hazard.
+        clean: Of every further run of the correct port.
+        power: The smallest fault of each gate.
+        code: Hash of what the scorecard speaks of.
+        elapsed_s: How long it took.
+    """
+    mistakes = [row for row in rows if row["tier"] in MISTAKES]
+    made = {
+        "schema": SCHEMA,
+        "code": code,
+        "elapsed_s": round(elapsed_s, 1),
+        "correct_port": {
+            "verdict": worst(Verdict(row["verdict"]) for row in (correct, *(row for row in clean if row["clean"]))).value,
+            "gates": dict(correct["gates"]),
+            "runs": [dict(row) for row in clean if row["clean"]],
+        },
+        "faults": [dict(row) for row in mistakes],
+        "controls": [{**row, "as_expected": is_as_expected(row)} for row in rows if row["tier"] == "control"],
+        "hazards": [{**row, "as_expected": is_as_expected(row)} for row in rows if row["tier"] == "hazard"]
+        + [{**row, "tier": "hazard"} for row in clean if not row["clean"]],
+        "score": _score(mistakes),
+        "by_tier": {tier: _score([row for row in mistakes if row["tier"] == tier]) for tier in MISTAKES},
+        "power": [dict(row) for row in power],
+    }
+    return {**made, "shortcomings": list_shortcomings(made)}
+
+
+def _score(rows: Sequence[Row]) -> dict[str, int]:
+    return {
+        "detected": sum(row["detected"] for row in rows),
+        "localised": sum(row["localised"] for row in rows),
+        "of": len(rows),
+    }
+
+
+def is_as_expected(row: Row) -> bool:
+    """Return whether a control or a hazard passed, or failed only where it may."""
+    if row["verdict"] == Verdict.FAIL.value:
+        return row["first_failing_gate"] in row["expected_gates"]
+    return bool(row["verdict"] == Verdict.PASS.value)
+
+
+def list_shortcomings(scorecard: Mapping[str, Any]) -> list[str]:
+    """Return a line for everything that keeps the harness from being trusted; none is a pass."""
+    found = []
+    if scorecard["correct_port"]["verdict"] != Verdict.PASS.value:
+        bad = [row["id"] for row in scorecard["correct_port"]["runs"] if row["verdict"] != Verdict.PASS.value]
+        found.append(f"the correct port must PASS, it is {scorecard['correct_port']['verdict']} {', '.join(bad)}".rstrip())
+    found += [
+        f"{row['id']} was not planted: {row['place']}"
+        for group in ("faults", "controls", "hazards")
+        for row in scorecard[group]
+        if row["verdict"] == Verdict.NOT_RUN.value
+    ]
+    for tier, score in scorecard["by_tier"].items():
+        missed = [row["id"] for row in scorecard["faults"] if row["tier"] == tier and not row["detected"]]
+        least = 1.0 if tier == "1" else LEAST_SHARE
+        if score["detected"] < least * score["of"]:
+            found.append(f"tier {tier}: {score['detected']} of {score['of']} seen; not {', '.join(missed)}")
+    first = scorecard["by_tier"]["1"]
+    if first["localised"] < LEAST_SHARE * first["of"]:
+        found.append(f"tier 1: {first['localised']} of {first['of']} at the right place, at least {LEAST_SHARE:.0%} must be")
+    for group in ("controls", "hazards"):
+        found += [
+            f"{row['id']} must not fail so: {row['verdict']} {row['place']}"
+            for row in scorecard[group]
+            if not row["as_expected"] and row["verdict"] != Verdict.NOT_RUN.value
+        ]
+    found += [f"{row['gate']} does not see: {row['sentence']}" for row in scorecard["power"] if row["smallest"] is None]
+    return found
+
+
+def headline(scorecard: Mapping[str, Any]) -> str:
+    """Return what the scorecard says, in one line."""
+    score = scorecard["score"]
+    words = f"this harness catches {score['detected']} of {score['of']} planted faults, {score['localised']} at the right place"
+    clean = scorecard["correct_port"]["runs"]
+    if clean:
+        words += f"; {sum(row['verdict'] == 'PASS' for row in clean)} of {len(clean)} clean runs PASS"
+    return words
+
+
+def gate_rows(scorecard: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return for each gate what it protects from, and the smallest fault that it sees."""
+    smallest = {row["gate"]: row for row in scorecard["power"]}
+    caught: dict[str, list[str]] = {gate: [] for gate in GATES}
+    for row in scorecard["faults"]:
+        gate = row["first_failing_gate"] or ("config" if row["detected"] else None)
+        if gate is not None:
+            caught[gate].append(row["sentence"])
+    return [
+        {"gate": gate, "caught": sentences, "power": smallest.get(gate)}
+        for gate, sentences in caught.items()
+        if sentences or gate in smallest
+    ]
+
+
+def describe_power(row: Row | None) -> str:
+    """Return the smallest fault of a gate in words.
+
+    >>> describe_power({"smallest": 2.0**-33, "exact": False, "sentence": "relative change of one kernel"})
+    '1.2e-10: relative change of one kernel'
+    """
+    if row is None or row["smallest"] is None:
+        return ""
+    return f"{row['smallest']:.2g}: {row['sentence']}" if not row["exact"] else f"1: {row['sentence']}"
+
+
+def render(scorecard: Mapping[str, Any], folder: Path) -> str:
+    """Return the tables and the headline for the console."""
+    mistakes = scorecard["faults"]
+    stages = list(dict.fromkeys(row["stage"] for row in mistakes))
+    by_stage = [_stage_row(stage, [row for row in mistakes if row["stage"] == stage]) for stage in stages]
+    parts = [tabulate([*by_stage, _stage_row("all", mistakes)], headers=("stage", "planted", "seen", "right place", "seconds"))]
+    elsewhere = [
+        (row["id"], ", ".join(row["expected_gates"]), row["first_failing_gate"] or "none", row["place"][:90])
+        for row in mistakes
+        if not (row["detected"] and row["localised"])
+    ]
+    if elsewhere:
+        parts.append(tabulate(elsewhere, headers=("not seen, or elsewhere", "expected at", "failed at", "place")))
+    others = [*scorecard["controls"], *scorecard["hazards"]]
+    if others:
+        rows = [(row["tier"], row["id"], row["verdict"], "yes" if row["as_expected"] else "NO") for row in others]
+        parts.append(tabulate(rows, headers=("", "must not fail", "verdict", "as it should")))
+    if scorecard["power"]:
+        seen = [(row["gate"], len(row["caught"]), describe_power(row["power"])) for row in gate_rows(scorecard)]
+        parts.append(tabulate(seen, headers=("gate", "faults caught", "smallest fault it sees")))
+    emulated = [f"  {row['id']}: {row['emulates']}" for row in mistakes if row.get("emulates")]
+    if emulated:
+        parts.append("emulated:\n" + "\n".join(emulated))
+    verdict = "FAIL" if scorecard["shortcomings"] else "PASS"
+    parts.append("\n".join([f"{verdict}: {headline(scorecard)}", *(f"  {line}" for line in scorecard["shortcomings"])]))
+    return "\n\n".join([*parts, f"scorecard: {folder / 'scorecard.json'}"])
+
+
+def _stage_row(stage: str, rows: Iterable[Row]) -> tuple[str, int, int, int, float]:
+    rows = list(rows)
+    score = _score(rows)
+    return stage, score["of"], score["detected"], score["localised"], round(sum(row["seconds"] or 0.0 for row in rows), 1)

@@ -1,0 +1,108 @@
+"""Explanations."""
+
+from parity.faults.fault import Fault, Tier
+from parity.faults.planting import Within, edit, swap
+
+RAW = "gradcam:raw_gradcam_heatmap"
+NORMALISE = "gradcam:normalise_heatmap"
+
+FAULTS = (
+    Fault(
+        id="cam_logits",
+        stage="gradcam",
+        sentence="The logit is explained instead of the probability.",
+        gates=("gradcam",),
+        plants=(edit(RAW, ("probabilities = model.probabilities(images)", "probabilities = model(images)")),),
+    ),
+    Fault(
+        id="cam_layer_block_output",
+        stage="gradcam",
+        sentence="The map is taken from the last block's output instead of its last convolution.",
+        gates=("gradcam",),
+        plants=(
+            edit(
+                "gradcam:get_layer",
+                (
+                    "LEGACY_LAYERS.get(layer_name, layer_name)",
+                    'LEGACY_LAYERS.get(layer_name, layer_name).removesuffix(".conv3")',
+                ),
+            ),
+        ),
+    ),
+    Fault(
+        id="cam_inplace_add_hook",
+        stage="gradcam",
+        sentence="A hook keeps the convolution's output, to which the shortcut is then added in place.",
+        gates=("gradcam",),
+        plants=(
+            swap(RAW, "hooked_gradcam", RAW),
+            edit(
+                "model:Block.forward",
+                ("return shortcut + self.conv3(out)", "out = self.conv3(out)\n    out += shortcut\n    return out"),
+            ),
+        ),
+    ),
+    Fault(
+        id="cam_class_ground_truth",
+        stage="gradcam",
+        sentence="The label's class is explained instead of the predicted one.",
+        gates=("gradcam",),
+        plants=(Within("parity.faults.port_parts:explain_labels", workspace=True, touches=frozenset({f"torch_port.{RAW}"})),),
+    ),
+    Fault(
+        id="cam_batch_pool",
+        stage="gradcam",
+        tier=Tier.TWO,
+        sentence="Several images are explained at once, their gradients mixed.",
+        gates=("gradcam",),
+        plants=(edit(RAW, ("len(images) != 1", "False")),),
+    ),
+    Fault(
+        id="cam_norm_minmax",
+        stage="gradcam",
+        tier=Tier.CONTROL,
+        sentence="Maps are normalised from their minimum to their maximum: nearly the same where some cell is 0.",
+        gates=("gradcam",),
+        plants=(
+            edit(
+                NORMALISE, ("return positive / positive.max()", "return (positive - positive.min()) / (1e-7 + positive.max())")
+            ),
+        ),
+    ),
+    Fault(
+        id="cam_nan_guard",
+        stage="gradcam",
+        tier=Tier.TWO,
+        sentence="A map with nothing positive becomes zero instead of not a number.",
+        gates=("gradcam",),
+        plants=(edit(NORMALISE, (" and not quirks.nan_gradcam_on_dead_map", "")),),
+    ),
+    Fault(
+        id="cam_input_nearest",
+        stage="gradcam",
+        sentence="Grad-CAM is fed the evaluation image, which is resized in another way.",
+        gates=("preprocess",),
+        plants=(edit("gradcam:get_img_array", ("if quirks.nearest_gradcam_input:", "if False:")),),
+    ),
+    Fault(
+        id="cam_mask_threshold",
+        stage="gradcam",
+        tier=Tier.THREE,
+        sentence="Overlays start at 0.5 of the maximum instead of 0.25.",
+        gates=("gradcam",),
+        plants=(edit("gradcam:generate_gradcam_samples", ("mask_thresh: float = 0.25", "mask_thresh: float = 0.5")),),
+    ),
+    Fault(
+        id="cam_pool_sum_vs_mean",
+        stage="gradcam",
+        tier=Tier.CONTROL,
+        sentence="Channels are weighted by the sum of their gradients instead of the mean, which normalising cancels.",
+        gates=(),
+        plants=(
+            edit(
+                RAW,
+                ("return raw[0, 0].detach().cpu().numpy()", "return (raw[0, 0] * raw[0, 0].numel()).detach().cpu().numpy()"),
+            ),
+        ),
+    ),
+)

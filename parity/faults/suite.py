@@ -1,0 +1,200 @@
+"""The whole suite: the correct port, every fault, clean runs, and the smallest fault that each gate sees."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+from parity.contract import RunSpec
+from parity.dataset import read_dataset
+from parity.demo.cache import demo_checkpoint, demo_dataset
+from parity.faults.catalogue import all_faults, read_faults
+from parity.faults.clean import CLEAN_RUNS, PROBES, record_probes
+from parity.faults.fault import Fault
+from parity.faults.lines import Worker, WorkerError
+from parity.faults.power import PROBES as POWER
+from parity.faults.power import find_smallest
+from parity.faults.results import Results
+from parity.faults.runs import PORT_WORKER, Base, run_fault, suite_gates, trace_port
+from parity.faults.scorecard import make_scorecard
+from parity.pipeline import Options, make_spec, prepare, record_side
+from parity.processes import Listener
+from parity.reuse import LOCKS, hash_files
+from parity.tolerance import read_gates_file
+from parity.verdict import worst
+from parity.workspace import PROJECT, Workspace
+
+DEFAULT_OUT = PROJECT / "runs" / "faults"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choice:
+    """The words of the command line. Without `only`, `stages`, `tiers` and `file` the suite is whole."""
+
+    only: tuple[str, ...] = ()
+    stages: tuple[str, ...] = ()
+    tiers: tuple[str, ...] = ()
+    file: Path | None = None
+    jobs: int = 0
+    out: Path = DEFAULT_OUT
+
+    @property
+    def whole(self) -> bool:
+        return not (self.only or self.stages or self.tiers or self.file)
+
+    @property
+    def processes(self) -> int:
+        """Warm processes at a time; left out, one for each core, at most four."""
+        return self.jobs or min(4, os.cpu_count() or 1)
+
+    @property
+    def threads(self) -> int:
+        """Threads of each process."""
+        return max(1, (os.cpu_count() or 1) // self.processes)
+
+    def faults(self) -> dict[str, list[Fault]]:
+        """Return the chosen faults by stage."""
+        found: dict[str, list[Fault]] = {}
+        for fault in read_faults(self.file) if self.file else all_faults():
+            if (
+                (not self.only or fault.id in self.only)
+                and (not self.stages or fault.stage in self.stages)
+                and (not self.tiers or fault.tier.value in self.tiers)
+            ):
+                found.setdefault(fault.stage, []).append(fault)
+        return found
+
+
+@dataclass
+class Progress:
+    """Counts what is done, over threads."""
+
+    listen: Listener
+    step: str
+    of: int
+    done: int = 0
+    _lock: Lock = field(default_factory=Lock)
+
+    def advance(self) -> None:
+        """Count one."""
+        with self._lock:
+            self.done += 1
+            self.listen({"side": "faults", "step": self.step, "done": self.done, "of": self.of})
+
+
+def run_suite(choice: Choice, listen: Listener) -> dict[str, Any]:
+    """Run what was chosen and return the scorecard, which is also written to the folder.
+
+    Raises:
+        BadInputError: Something of it is unknown, or a side cannot be recorded.
+    """
+    faults = choice.faults()
+    start = time.monotonic()
+    base = prepare_base(choice, listen)
+    results = Results(choice.out / "results", hash_everything(base.run))
+    correct = results.find("correct port", lambda: _correct_port(base, choice))
+    base.touched = {gate: frozenset(names) for gate, names in correct["touched"].items()}
+    rows = _run_faults(base, choice, faults, results, listen)
+    clean, power = [], []
+    if choice.whole:
+        power = _find_power(base, choice, results, listen)
+        clean = record_probes(base, choice.out / "clean", (*CLEAN_RUNS, *PROBES), choice.threads, results, listen)
+    scorecard = make_scorecard(
+        correct=correct, rows=rows, clean=clean, power=power, code=hash_code(), elapsed_s=time.monotonic() - start
+    )
+    (choice.out / "scorecard.json").write_text(json.dumps(scorecard, indent=1) + "\n", encoding="utf-8")
+    return scorecard
+
+
+def prepare_base(choice: Choice, listen: Listener) -> Base:
+    """Record the legacy on the demo, in the probe profile, or take what is current."""
+    data, checkpoint = demo_dataset(listen), demo_checkpoint(listen)
+    options = Options(profile="probe", device="cpu", gates=suite_gates(), out=choice.out / "base")
+    spec: RunSpec = make_spec(options, data, read_dataset(data, options.resolution), checkpoint)
+    workspace = Workspace(options.folder)
+    with workspace.lock():
+        prepare(workspace, spec, options)
+        record_side(workspace, "legacy", listen)
+    return Base(run=workspace.folder, work=choice.out / "work", gates_file=read_gates_file(PROJECT / "gates.toml"))
+
+
+def hash_code() -> str:
+    """Return one hash over what a scorecard speaks of: the harness, the port, the limits and the locks."""
+    code = [path for package in ("parity", "torch_port") for path in (PROJECT / package).rglob("*.py")]
+    return hash_files([*code, PROJECT / "gates.toml", *(PROJECT / lock for lock in LOCKS.values())])
+
+
+def hash_everything(run: Path) -> str:
+    """Return one hash over the code and what the legacy recorded."""
+    recorded = [Workspace(run).recording("legacy", gate).digest for gate in suite_gates()]
+    return "+".join([hash_code(), *(digest[:16] for digest in recorded)])
+
+
+def _correct_port(base: Base, choice: Choice) -> dict[str, Any]:
+    with Worker("port", PORT_WORKER, choice.out / "log" / "correct port.txt", os.cpu_count() or 1) as worker:
+        try:
+            results, touched = trace_port(base, worker)
+        except WorkerError as error:
+            return {"verdict": "NOT_RUN", "gates": {}, "touched": {}, "reason": str(error)}
+    verdict = worst(result.verdict for result in results)
+    return {
+        "verdict": verdict.value,
+        "gates": {result.gate: result.verdict.value for result in results},
+        "touched": {gate: sorted(names) for gate, names in touched.items()},
+    }
+
+
+def _run_faults(
+    base: Base, choice: Choice, faults: Mapping[str, Sequence[Fault]], results: Results, listen: Listener
+) -> list[dict[str, Any]]:
+    """Run the faults of each stage in a warm process of the stage, several stages at a time."""
+    progress = Progress(listen, "plant faults", sum(map(len, faults.values())))
+    file = {"file": str(choice.file)} if choice.file else {}
+
+    def run_stage(stage: str) -> list[dict[str, Any]]:
+        workers: list[Worker] = []
+
+        def run_one(fault: Fault) -> dict[str, Any]:
+            if not workers:
+                workers.append(Worker("port", PORT_WORKER, choice.out / "log" / f"{stage}.txt", choice.threads))
+            row = run_fault(base, workers[0], fault, {"id": fault.id, **file})
+            if row["verdict"] == "NOT_RUN":  # whatever it left behind ends with its process
+                workers.pop().close()
+            return row
+
+        try:
+            rows = []
+            for fault in faults[stage]:
+                rows.append(results.find(f"{stage}/{fault.id}", partial(run_one, fault)))
+                progress.advance()
+            return rows
+        finally:
+            for worker in workers:
+                worker.close()
+
+    with ThreadPoolExecutor(choice.processes) as pool:
+        return [row for rows in pool.map(run_stage, sorted(faults, key=lambda stage: -len(faults[stage]))) for row in rows]
+
+
+def _find_power(base: Base, choice: Choice, results: Results, listen: Listener) -> list[dict[str, Any]]:
+    progress = Progress(listen, "find the smallest fault of each gate", len(POWER))
+
+    def find_one(gate: str) -> dict[str, Any]:
+        def make() -> dict[str, Any]:
+            with Worker("port", PORT_WORKER, choice.out / "log" / f"power {gate}.txt", choice.threads) as worker:
+                return find_smallest(base, worker, gate)
+
+        found = results.find(f"power/{gate}", make)
+        progress.advance()
+        return found
+
+    with ThreadPoolExecutor(choice.processes) as pool:
+        return list(pool.map(find_one, POWER))
