@@ -13,6 +13,8 @@ from parity.contract import CLASSES, GATES
 from parity.declared import read_declared
 from parity.errors import BadInputError
 from parity.explanations import make_explanations
+from parity.faults.catalogue import all_faults
+from parity.faults.scorecard import SCORECARD, read_summary
 from parity.gates.decisions import figures
 from parity.gates.decisions.ledger import Row, group, probability_error, read_raw_rows, read_shared_rows
 from parity.gates.throughput.compare import images_per_second
@@ -53,6 +55,7 @@ def assemble_report(
         "confusion": [_confusion(kind, split, members) for kind, split, members in group(rows)],
         "curves": {name: curve for name, taps in CURVES.items() if (curve := _curve(results, name, taps))},
         "lockstep": read_lockstep(workspace),
+        "faults": read_summary(SCORECARD),
         "gradcam": explanations,
         "throughput": _throughput(workspace),
         "assets": assets,
@@ -112,6 +115,7 @@ def _gate_dict(result: GateResult, required: Sequence[str], place: GateResult | 
         "verdict": result.verdict.value,
         "required": result.gate in required,
         "question": GATES[result.gate],
+        "protects_from": " ".join(fault.sentence for fault in all_faults() if fault.is_mistake and result.gate in fault.gates),
         "follows_from": place.gate if follows and place is not None else None,
         "expected": result.expected,
         "compared": result.compared,

@@ -13,8 +13,9 @@ from parity.contract import ARCHITECTURES, GATES, PROFILES, RESOLUTIONS, SPLITS
 from parity.errors import BadInputError, bad_input
 from parity.faults.catalogue import all_faults, read_faults
 from parity.faults.fault import Tier
+from parity.faults.scorecard import FOLDER
 from parity.faults.scorecard import render as render_scorecard
-from parity.faults.suite import DEFAULT_OUT, Choice, run_suite
+from parity.faults.suite import Choice, run_suite
 from parity.judge import has_comparison
 from parity.pipeline import DEMO, Options
 from parity.pipeline import run as run_pipeline
@@ -102,7 +103,7 @@ def faults(
         tiers=_known_list("--tier", tier, tuple(item.value for item in Tier)) if tier else (),
         file=faults_from,
         jobs=jobs,
-        out=(out or DEFAULT_OUT).resolve(),
+        out=(out or FOLDER).resolve(),
     )
     with show_progress() as listen:
         scorecard = run_suite(choice, listen)

@@ -87,9 +87,9 @@ class BiasedBatchNorm(nn.BatchNorm2d):
         before = self.running_var.clone()
         normalised = super().forward(x)
         if self.training:
-            n = x.numel() // x.shape[1]
+            n = x.numel() // x.shape[1]  # `data`: what backward keeps of the buffer must not count as changed
             kept = (1 - self.momentum) * before
-            self.running_var.copy_(kept + (self.running_var - kept) * (n - 1) / n)
+            self.running_var.data.copy_(kept + (self.running_var - kept) * (n - 1) / n)
         return normalised
 
 
@@ -98,12 +98,12 @@ class PreciseBatchNorm(nn.BatchNorm2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, H, W) to the same."""
-        before = self.running_mean.double(), self.running_var.double()
+        before = self.running_mean.double().clone(), self.running_var.double().clone()
         normalised = super().forward(x)
         if self.training:
             found = x.detach().double().mean(dim=(0, 2, 3)), x.detach().double().var(dim=(0, 2, 3))
             for kept, old, new in zip((self.running_mean, self.running_var), before, found, strict=True):
-                kept.copy_((1 - self.momentum) * old + self.momentum * new)
+                kept.data.copy_((1 - self.momentum) * old + self.momentum * new)
         return normalised
 
 

@@ -135,10 +135,10 @@ def judge(fault: Fault, results: Sequence[GateResult]) -> dict[str, Any]:
     config = next((result for result in results if result.gate == NOTED and result.verdict is Verdict.FAIL), None)
     rest = [result for result in results if result.gate != NOTED]
     failed = next((result for result in rest if result.verdict is Verdict.FAIL), None)
-    named = config.first_failure.worst if config and config.first_failure else None
+    named = config.first_failure.worst if config is not None and config.first_failure is not None else None
     verdict = worst([result.verdict for result in rest] or [Verdict.PASS])
     if fault.gates == (NOTED,) and fault.is_mistake:  # only `config` can know
-        verdict = worst([verdict, config.verdict if config else Verdict.PASS])
+        verdict = worst([verdict, Verdict.PASS if config is None else config.verdict])
         return {**fault.to_dict(), **_row(verdict, named, failed, localised=config is not None)}
     here = failed is not None and failed.gate in fault.gates and fault.place in place_of(failed)
     return {**fault.to_dict(), **_row(verdict, named, failed, localised=here)}
@@ -150,8 +150,8 @@ def _row(
     return {
         "verdict": verdict.value,
         "config_named": config_named,
-        "first_failing_gate": failed.gate if failed else None,
-        "place": place_of(failed) if failed else place,
+        "first_failing_gate": None if failed is None else failed.gate,
+        "place": place if failed is None else place_of(failed),
         "detected": verdict is Verdict.FAIL,
         "localised": localised,
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,9 +10,13 @@ from typing import Any
 from tabulate import tabulate
 
 from parity.contract import GATES
+from parity.reuse import LOCKS, hash_files
 from parity.verdict import Verdict, worst
+from parity.workspace import PROJECT
 
 SCHEMA = "parity-faults/1"
+FOLDER = PROJECT / "runs" / "faults"
+SCORECARD = FOLDER / "scorecard.json"
 LEAST_SHARE = 0.95  # of faults that must be seen (tiers 2 and 3), and of tier 1 that must be seen at the right place
 MISTAKES = ("1", "2", "3")
 Row = Mapping[str, Any]
@@ -24,6 +29,7 @@ def make_scorecard(
     clean: Sequence[Row],
     power: Sequence[Row],
     code: str,
+    whole: bool,
     elapsed_s: float,
 ) -> dict[str, Any]:
     """Return the scorecard.
@@ -34,12 +40,14 @@ def make_scorecard(
         clean: Of every further run of the correct port.
         power: The smallest fault of each gate.
         code: Hash of what the scorecard speaks of.
+        whole: Whether everything that there is was planted.
         elapsed_s: How long it took.
     """
     mistakes = [row for row in rows if row["tier"] in MISTAKES]
     made = {
         "schema": SCHEMA,
         "code": code,
+        "whole": whole,
         "elapsed_s": round(elapsed_s, 1),
         "correct_port": {
             "verdict": worst(Verdict(row["verdict"]) for row in (correct, *(row for row in clean if row["clean"]))).value,
@@ -100,6 +108,27 @@ def list_shortcomings(scorecard: Mapping[str, Any]) -> list[str]:
         ]
     found += [f"{row['gate']} does not see: {row['sentence']}" for row in scorecard["power"] if row["smallest"] is None]
     return found
+
+
+def hash_code() -> str:
+    """Return one hash over what a scorecard speaks of: the harness, the port, the limits and the locks."""
+    code = [path for package in ("parity", "torch_port") for path in (PROJECT / package).rglob("*.py")]
+    return hash_files([*code, PROJECT / "gates.toml", *(PROJECT / lock for lock in LOCKS.values())])
+
+
+def read_summary(path: Path) -> dict[str, Any] | None:
+    """Return what a report says of a whole suite; None if there is none, or none of this code."""
+    try:
+        scorecard = json.loads(path.read_text(encoding="utf-8"))
+        if scorecard["schema"] != SCHEMA or not scorecard["whole"] or scorecard["code"] != hash_code():
+            return None
+    except (OSError, ValueError, LookupError, TypeError):
+        return None
+    gates = [
+        {"gate": row["gate"], "caught": len(row["caught"]), "smallest": describe_power(row["power"])}
+        for row in gate_rows(scorecard)
+    ]
+    return {"headline": headline(scorecard), "gates": gates, "shortcomings": scorecard["shortcomings"]}
 
 
 def headline(scorecard: Mapping[str, Any]) -> str:

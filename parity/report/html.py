@@ -30,6 +30,7 @@ SECTIONS: Sequence[tuple[str, str]] = (
     ("covers", "What this covers"),
     ("left_out", "What was not run"),
     ("gates", "Gates"),
+    ("faults", "Planted faults"),
     ("decisions", "Changed decisions"),
     ("per_class", "Scores by class"),
     ("confusion", "Confusion matrices"),

@@ -109,6 +109,19 @@ def _open_cells(gate: str, check: summary.Check, room: Room) -> list[str]:
     return [room.code(gate), _SYMBOLS[check["verdict"]], *_check_cells(gate, check, room), *why]
 
 
+def _faults(report: Report, room: Room) -> list[str]:
+    found = report["faults"]
+    if found is None:
+        return ["No suite of planted faults was run with this code (`nox -s faults`).", ""]
+    lines = [f"{room.text(found['headline'])}.", ""]
+    lines += [f"- {room.text(line)}" for line in found["shortcomings"][: room.rows]]
+    lines += [""] if found["shortcomings"] else []
+    headers = ("Gate", "Faults caught here first:", "Smallest fault it sees")
+    return lines + room.table(
+        headers, found["gates"], lambda row: (room.code(row["gate"]), str(row["caught"]), room.text(row["smallest"]))
+    )
+
+
 def _decisions(report: Report, room: Room) -> list[str]:
     if not report["ledger"]:
         return []
@@ -207,6 +220,7 @@ _SECTIONS: Sequence[tuple[str, Callable[[Report, Room], list[str]]]] = (
     ("What was not run", _left_out),
     ("Gates", _gates),
     ("Checks that do not pass", _open_checks),
+    ("Planted faults", _faults),
     ("Decisions", _decisions),
     ("Scores by class", _per_class),
     ("Confusion matrices", _confusion),

@@ -37,9 +37,10 @@ def identity_head(side: LegacySide, dtype: str) -> Iterator[Any]:
             layer.set_weights(weights)
 
 
-def fit_history(side: LegacySide, head: Any, batches: Sequence[Batch], *, epochs: int) -> dict[str, list[float]]:
-    """Return the history of training and validating on batches of (logits, labels) by the legacy's ``train_model``."""
-    dataset = make_dataset([(make_hidden(logits), labels) for logits, labels in batches])
+def fit_history(side: LegacySide, head: Any, *epochs: Sequence[Batch]) -> dict[str, list[float]]:
+    """Return the history of training and validating on epochs of (logits, labels) batches by the legacy's ``train_model``."""
+    hidden = [[(make_hidden(logits), labels) for logits, labels in batches] for batches in epochs]
+    datasets = make_dataset(*hidden), make_dataset(*hidden)
     with tempfile.TemporaryDirectory(dir=side.workspace.folder) as folder:
-        history = traintest.train_model(head, dataset, dataset, CLASS_WEIGHTS, f"{folder}/log", epochs)
+        history = traintest.train_model(head, *datasets, CLASS_WEIGHTS, f"{folder}/log", len(epochs))
     return {name: [float(value) for value in values] for name, values in history.history.items()}

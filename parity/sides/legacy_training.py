@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -112,15 +113,19 @@ def _read_state(model: Any) -> Iterator[tuple[str, np.ndarray]]:
         yield from ((f"{kind}/{name}", sample_elements(tensor.numpy())) for kind, tensor in tensors.items())
 
 
-def make_dataset(batches: Sequence[Batch]) -> tf.data.Dataset:
-    """Return batches as ``fit`` takes them, always in this order, in the present precision."""
+def make_dataset(*epochs: Sequence[Batch]) -> tf.data.Dataset:
+    """Return batches as ``fit`` takes them, in this order, in the present precision; of several epochs one after the other.
+
+    All epochs have as many batches.
+    """
     dtype = tf.keras.backend.floatx()
-    images, labels = batches[0]
+    images, labels = epochs[0][0]
+    following = cycle(epochs)
     signature = tuple(tf.TensorSpec((None, *array.shape[1:]), dtype) for array in (images, labels))
     made = tf.data.Dataset.from_generator(
-        lambda: ((x.astype(dtype), y.astype(dtype)) for x, y in batches), output_signature=signature
+        lambda: ((x.astype(dtype), y.astype(dtype)) for x, y in next(following)), output_signature=signature
     )
-    return made.apply(tf.data.experimental.assert_cardinality(len(batches)))
+    return made.apply(tf.data.experimental.assert_cardinality(len(epochs[0])))
 
 
 @contextmanager

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch.utils.data import DataLoader
 
 from parity.contract import CLASSES
 from parity.sides.port import PortSide
@@ -39,17 +39,33 @@ def _unchanged(hidden: torch.Tensor) -> torch.Tensor:
     return hidden
 
 
-def fit_history(side: PortSide, batches: Sequence[Batch], *, dtype: str, epochs: int) -> dict[str, list[float]]:
-    """Return the history of training and validating on batches of (logits, labels) by the port's ``train_model``."""
+class Epochs:
+    """Batches of one epoch after the other, as a loader gives them; all epochs have as many batches.
+
+    Args:
+        epochs: Batches of each.
+    """
+
+    def __init__(self, epochs: Sequence[Sequence[Any]]) -> None:
+        self._following = cycle(epochs)
+        self._length = len(epochs[0])
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __iter__(self) -> Iterator[Any]:
+        yield from next(self._following)  # at the first batch: Lightning may make an iterator that it never asks
+
+
+def fit_history(side: PortSide, dtype: str, *epochs: Sequence[Batch]) -> dict[str, list[float]]:
+    """Return the history of training and validating on each epoch's batches (logits, labels) by the port's ``train_model``."""
     training = ClassifierTraining(
         make_identity_head(side, dtype), make_class_weights(CLASS_WEIGHTS, len(CLASSES)), learning_rate=0.0
     )
-    loader = DataLoader(
-        [(_tensor(make_hidden(logits), dtype), _tensor(labels, dtype)) for logits, labels in batches], batch_size=None
-    )
+    made = [[(_tensor(make_hidden(logits), dtype), _tensor(labels, dtype)) for logits, labels in batches] for batches in epochs]
     hardware = Hardware(accelerator="gpu" if side.device.type == "cuda" else "cpu", precision=PRECISIONS[dtype])
     with tempfile.TemporaryDirectory(dir=side.workspace.folder) as folder:
-        return train_model(training, loader, loader, Path(folder), num_epochs=epochs, hardware=hardware)
+        return train_model(training, Epochs(made), Epochs(made), Path(folder), num_epochs=len(epochs), hardware=hardware)
 
 
 def _tensor(values: np.ndarray, dtype: str) -> torch.Tensor:

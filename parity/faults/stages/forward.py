@@ -29,7 +29,7 @@ FAULTS = (
         sentence="torchvision's resnet50 stands in for Keras's ResNet50V2.",
         gates=("weights", "blocks"),
         place="weights/exact/port/names",
-        plants=(Within("parity.faults.port_parts:other_architecture", ("torchvision_resnet50",)),),
+        plants=(Within("parity.faults.port_parts:other_architecture", ("torchvision_resnet50",), workspace=True),),
     ),
     Fault(
         id="timm_resnetv2_dropin",

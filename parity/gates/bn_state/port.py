@@ -54,8 +54,9 @@ def _record_passes(side: PortSide, out: RecordingWriter, size: str, batches: Ite
 
 
 def _validate(side: PortSide, network: Any, images: torch.Tensor) -> None:
-    """Validate as the port's training does."""
+    """Validate as the port's training does; no figures are asked for, as there was no training to have any of."""
     module = ClassifierTraining(network, torch.ones(len(CLASSES)))
+    module.on_validation_epoch_end = lambda: None
     labels = torch.eye(len(CLASSES))[torch.arange(len(images)) % len(CLASSES)]
     hardware = Hardware(accelerator="gpu" if side.device.type == "cuda" else "cpu")
     with tempfile.TemporaryDirectory(dir=side.workspace.folder) as folder:

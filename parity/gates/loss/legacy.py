@@ -22,5 +22,5 @@ def record(side: LegacySide, out: RecordingWriter) -> None:
             head.compile(optimizer=head.optimizer, loss=head.loss)  # without metrics: not all of them take float64
             for name, batch in side.track(list(cases.items()), f"loss {dtype}"):
                 batches = cut(batch) if name == EPOCH else [batch]
-                history = fit_history(side, head, batches, epochs=1)
+                history = fit_history(side, head, batches)
                 out.write_array(f"{dtype}/{name}", np.array([history[loss][0] for loss in MEASURED]), "N")

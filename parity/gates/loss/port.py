@@ -23,5 +23,5 @@ def record(side: PortSide, out: RecordingWriter) -> None:
         out.write_array(f"inputs/{name}/labels", labels, "NK")
     for dtype in DTYPES:
         for name, batch in side.track(list(cases.items()), f"loss {dtype}"):
-            history = fit_history(side, cut(batch) if name == EPOCH else [batch], dtype=dtype, epochs=1)
+            history = fit_history(side, dtype, cut(batch) if name == EPOCH else [batch])
             out.write_array(f"{dtype}/{name}", np.array([history[loss][0] for loss in MEASURED]), "N")

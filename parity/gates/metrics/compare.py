@@ -12,7 +12,7 @@ from parity.gates.metrics.contract import (
     FIGURES,
     FIXTURES,
     HISTORY,
-    HISTORY_EPOCHS,
+    HISTORY_SEEDS,
     NUM_CLASSES,
     Predictions,
     fixture_array,
@@ -49,7 +49,7 @@ def _expected() -> dict[str, Expected]:
     for name in (*COMPILED, *FIGURES):
         found[name] = Expected(axes="N", shape=(len(FIXTURES),), dtype="float64", nonfinite=name == UNDEFINED)
     for name in HISTORY:
-        found[f"history/{name}"] = Expected(axes="N", shape=(HISTORY_EPOCHS,), dtype="float64")
+        found[f"history/{name}"] = Expected(axes="N", shape=(len(HISTORY_SEEDS),), dtype="float64")
     matrices = (len(FIXTURES), NUM_CLASSES, NUM_CLASSES)
     return found | {"test/confusion_matrix": Expected(axes="NKO", shape=matrices, dtype="float64")}
 

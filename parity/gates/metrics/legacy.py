@@ -8,7 +8,7 @@ import tensorflow as tf
 from legacy_tf import traintest
 from parity.artefact import RecordingWriter
 from parity.contract import BATCH_SIZE
-from parity.gates.metrics.contract import HISTORY, HISTORY_EPOCHS, NUM_CLASSES, fixture_array, make_fixtures
+from parity.gates.metrics.contract import HISTORY, HISTORY_SEEDS, NUM_CLASSES, fixture_array, make_fixtures
 from parity.sides.legacy import LegacySide
 from parity.sides.legacy_head import fit_history, identity_head
 from parity.training import cut, make_epoch
@@ -32,6 +32,6 @@ def record(side: LegacySide, out: RecordingWriter) -> None:
         stacked = np.array(values, dtype=np.float64)
         out.write_array(metric, stacked, "NKO"[: stacked.ndim])
     with identity_head(side, "float32") as head:
-        history = fit_history(side, head, cut(make_epoch()), epochs=HISTORY_EPOCHS)
+        history = fit_history(side, head, *(cut(make_epoch(seed)) for seed in HISTORY_SEEDS))
     for metric in HISTORY:
         out.write_array(f"history/{metric}", np.array(history[metric]), "N")

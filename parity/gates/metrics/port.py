@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from parity.artefact import RecordingWriter
-from parity.gates.metrics.contract import FIXTURES, HISTORY, HISTORY_EPOCHS, NUM_CLASSES, Predictions, fixture_array
+from parity.gates.metrics.contract import FIXTURES, HISTORY, HISTORY_SEEDS, NUM_CLASSES, Predictions, fixture_array
 from parity.sides.port import PortSide
 from parity.sides.port_head import fit_history
 from parity.training import cut, make_epoch
@@ -29,7 +29,7 @@ def record(side: PortSide, out: RecordingWriter) -> None:
     for metric, values in found.items():
         stacked = np.stack(values).astype(np.float64)
         out.write_array(metric, stacked, "NKO"[: stacked.ndim])
-    history = fit_history(side, cut(make_epoch()), dtype="float32", epochs=HISTORY_EPOCHS)
+    history = fit_history(side, "float32", *(cut(make_epoch(seed)) for seed in HISTORY_SEEDS))
     for metric in HISTORY:
         out.write_array(f"history/{metric}", np.array(history[metric]), "N")
 

@@ -130,7 +130,7 @@ def test_every_gate_and_every_check_is_there(plain_page: Page, make_report: Any)
 
 
 def test_every_changed_decision_is_there(hostile_page: Page, hostile_report: dict[str, Any]) -> None:
-    section = hostile_page.text.split("4 Changed decisions")[1].split("Every decision")[0]
+    section = hostile_page.text.split("5 Changed decisions")[1].split("Every decision")[0]
     changed = [row for row in hostile_report["ledger"] if row["changed"] or row["candidate"] is None]
     assert len(changed) == 36
     for row in changed:
@@ -147,7 +147,7 @@ def test_both_sides_and_their_difference_are_there(make_report: Any, tmp_path: P
     ]
     text = Page(render_html(report, folder=tmp_path)).text
     assert all(figure in text for figure in ("0.9123", "0.8123", "−0.1000"))
-    cells = re.sub(r"\s+", " ", text.split("6 Confusion matrices")[1].split("7 Error along")[0])
+    cells = re.sub(r"\s+", " ", text.split("7 Confusion matrices")[1].split("8 Error along")[0])
     assert "Legacy trueab a50 b14 Port trueab a41 b14 Difference trueab a−1+1 b00" in cells
 
 
@@ -170,9 +170,19 @@ def test_every_loss_of_lockstep_is_in_a_table(make_report: Any, tmp_path: Path) 
         "candidate": [1.5, 0.9, 0.25],
         "epoch_starts": [1, 3],
     }
-    text = Page(render_html(report, folder=tmp_path)).text.split("8 Losses of lockstep")[1].split("9 Grad-CAM")[0]
+    text = Page(render_html(report, folder=tmp_path)).text.split("9 Losses of lockstep")[1].split("10 Grad-CAM")[0]
     table = re.sub(r"\s+", " ", text.split("Relative difference")[-1])
     assert table.strip() == "1starts1.51.50 20.750.90.2 3startsNaN0.25–"
+
+
+def test_planted_faults_are_told(make_report: Any, tmp_path: Path) -> None:
+    report = make_report()
+    text = Page(render_html(report, folder=tmp_path)).text.split("4 Planted faults")[1].split("5 Changed decisions")[0]
+    assert "This harness catches 118 of 119 planted faults, 117 at the right place; 20 of 20 clean runs PASS." in text
+    assert "tier 2: 22 of 23 seen; not <cv2_remap_major_version>" in text
+    assert "blocks151.2e-10: relative change of one kernel" in re.sub(r"\s+", " ", text)
+    report["faults"] = None
+    assert "No suite of planted faults was run with this code" in Page(render_html(report, folder=tmp_path)).text
 
 
 def test_more_steps_than_there_is_room_for_are_counted(make_report: Any, tmp_path: Path) -> None:
@@ -298,7 +308,7 @@ def test_empty_sections_say_so(make_report: Any, tmp_path: Path) -> None:
 
 
 def test_what_repeats_the_run_is_there(plain_page: Page, fixture_report: Any) -> None:
-    section = plain_page.text.split("12 To repeat this run")[1]
+    section = plain_page.text.split("13 To repeat this run")[1]
     assert "nox -s parity -- --data 'data/lung cohort' --split published" in section
     for fact in (
         "code.torch_port",

@@ -69,6 +69,7 @@ def test_sections_come_in_the_order_of_the_reviewer(make_report: Any) -> None:
         "What was not run",
         "Gates",
         "Checks that do not pass",
+        "Planted faults",
         "Decisions",
         "Scores by class",
         "Confusion matrices",
@@ -85,7 +86,14 @@ def test_sections_without_content_are_left_out(make_report: Any) -> None:
     report = make_report()
     report.update(ledger=[], per_class=[], confusion=[], curves={}, lockstep=None, gradcam=[], throughput=[])
     titles = re.findall(r"^## (.*)$", render_markdown(report), re.MULTILINE)
-    assert titles == ["What was not run", "Gates", "Declared differences and waivers", "To repeat this run"]
+    assert titles == ["What was not run", "Gates", "Planted faults", "Declared differences and waivers", "To repeat this run"]
+
+
+def test_planted_faults_are_told(make_report: Any) -> None:
+    report = make_report()
+    assert "| `blocks` | 15 | 1.2e-10: relative change of one kernel |" in render_markdown(report)
+    report["faults"] = None
+    assert "No suite of planted faults was run with this code (`nox -s faults`)." in render_markdown(report)
 
 
 def test_figures_are_told(make_report: Any) -> None:

@@ -1,0 +1,147 @@
+"""The faults that there are, and the faults of one's own."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from parity.contract import GATES
+from parity.errors import BadInputError
+from parity.faults.catalogue import STAGES, all_faults, find_fault, read_faults, stage_faults
+from parity.faults.fault import Fault, Tier
+from parity.faults.runs import suite_gates
+from parity.workspace import PROJECT
+
+SHARED = Path(os.environ.get("PARITY_SHARED_DATA", PROJECT.parent / "shared" / "data")).parent
+DIVERGENCES = Path(os.environ.get("PARITY_SHARED_DESIGN", SHARED / "design" / "divergences.json"))
+GATES_WITH_A_PLACE = ("weights", "blocks", "gradients", "optimizer")
+OWN = """
+from parity.faults.fault import Fault
+from parity.faults.planting import edit
+
+FAULTS = (
+    Fault(id="own", stage="own", sentence="My own.", gates=("loss",), plants=(edit("losses:image_losses", ("a", "b")),)),
+)
+"""
+
+
+def test_there_are_as_many_faults_of_each_tier_as_are_known():
+    count = Counter(fault.tier for fault in all_faults())
+    assert (count[Tier.ONE], count[Tier.TWO], count[Tier.THREE], count[Tier.CONTROL]) == (92, 23, 4, 6)
+    assert count[Tier.HAZARD] >= 6
+
+
+def test_no_two_faults_have_one_id():
+    assert [id for id, count in Counter(fault.id for fault in all_faults()).items() if count > 1] == []
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_faults_of_a_stage_carry_its_name(stage: str):
+    assert {fault.stage for fault in stage_faults(stage)} == {stage}
+
+
+def test_every_stage_module_is_in_the_catalogue():
+    modules = {path.stem for path in (PROJECT / "parity" / "faults" / "stages").glob("*.py")} - {"__init__"}
+    assert modules == set(STAGES)
+
+
+def test_every_gate_that_is_named_exists():
+    assert {gate for fault in all_faults() for gate in fault.gates} <= set(GATES)
+
+
+def test_every_mistake_names_a_gate_that_the_suite_records():
+    mistakes = [fault for fault in all_faults() if fault.is_mistake]
+    assert [fault.id for fault in mistakes if not fault.gates] == []
+    assert [fault.id for fault in mistakes if not set(fault.gates) & set(suite_gates())] == []
+
+
+def test_every_fault_plants_something():
+    assert [fault.id for fault in all_faults() if not fault.plants] == []
+
+
+def test_every_sentence_ends_with_a_full_stop():
+    assert [fault.id for fault in all_faults() if not re.fullmatch(r"\S.*[^.\s]\.", fault.sentence)] == []
+
+
+def test_faults_of_tensors_and_blocks_say_which():
+    first = {fault.id: next((gate for gate in fault.gates if gate != "config"), "") for fault in all_faults()}
+    bound = [fault for fault in all_faults() if fault.is_mistake and first[fault.id] in GATES_WITH_A_PLACE]
+    assert len(bound) > 20
+    assert [fault.id for fault in bound if not fault.place] == []
+
+
+def test_a_fault_is_found_by_its_id():
+    assert find_fault("bn_eps_1e-5").sentence.startswith("Batch norm's epsilon is torch's 1e-5")
+
+
+@pytest.fixture(scope="module")
+def known() -> dict[str, dict[str, object]]:
+    if not DIVERGENCES.is_file():
+        pytest.skip(f"no list of divergences in {DIVERGENCES}; set PARITY_SHARED_DESIGN to the file")
+    rows = json.loads(DIVERGENCES.read_text(encoding="utf-8"))
+    return {row["id"]: row for row in rows if row["tier"] != "bench"}
+
+
+def test_every_known_divergence_is_planted(known: dict[str, dict[str, object]]):
+    found = [fault for fault in all_faults() if fault.tier is not Tier.HAZARD]
+    expected = [row for row in known.values() if row["tier"] != "hazard"]
+    assert sorted((fault.id, fault.stage, fault.tier.value, fault.gates) for fault in found) == sorted(
+        (row["id"], row["stage"], str(row["tier"]), tuple(row["gates"])) for row in expected
+    )
+
+
+def test_every_known_hazard_is_tried(known: dict[str, dict[str, object]]):
+    hazards = {fault.id for fault in all_faults() if fault.tier is Tier.HAZARD}
+    assert {id for id, row in known.items() if row["tier"] == "hazard"} <= hazards
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "own.py"
+    path.write_text(OWN, encoding="utf-8")
+    return path
+
+
+def test_a_file_adds_faults_of_ones_own(file: Path):
+    (fault,) = read_faults(file)
+    assert isinstance(fault, Fault)
+    assert (fault.id, fault.stage, fault.gates, fault.tier) == ("own", "own", ("loss",), Tier.ONE)
+    assert fault.touches == {"torch_port.losses:image_losses"}
+    assert find_fault("own", file=str(file)) == fault
+
+
+@pytest.mark.parametrize("name", ["nowhere.py", "own.txt", "folder.py"])
+def test_what_is_no_python_file_is_bad_input(file: Path, name: str):
+    path = file.with_name(name)
+    if name == "own.txt":
+        path.write_text(OWN, encoding="utf-8")
+    elif name == "folder.py":
+        path.mkdir()
+    with pytest.raises(BadInputError, match=re.escape(f"`--faults-from` must be a Python file, got '{path}'")):
+        read_faults(path)
+
+
+@pytest.mark.parametrize(
+    ("content", "found"),
+    [
+        ("1 / 0", "ZeroDivisionError: division by zero"),
+        ("import no_such_module", "ModuleNotFoundError: No module named 'no_such_module'"),
+        ("FAULTS = (", "SyntaxError: "),
+        ("faults = ()", "AttributeError: "),
+        ("FAULTS = 3", "TypeError: "),
+        ("FAULTS = ()", "()"),
+        ("FAULTS = ('own',)", "('own',)"),
+    ],
+    ids=["raises", "import", "syntax", "no FAULTS", "no tuple", "empty", "no faults"],
+)
+def test_a_file_that_defines_no_faults_is_bad_input(file: Path, content: str, found: str):
+    file.write_text(content + "\n", encoding="utf-8")
+    with pytest.raises(BadInputError, match="`--faults-from` must define FAULTS") as error:
+        read_faults(file)
+    assert found in str(error.value)
+    assert f"in {file}; " in str(error.value)
