@@ -13,7 +13,7 @@ from parity.contract import ARCHITECTURES, GATES, PROFILES, RESOLUTIONS, SPLITS
 from parity.errors import BadInputError, bad_input
 from parity.faults.catalogue import all_faults, read_faults
 from parity.faults.fault import Tier
-from parity.faults.scorecard import FOLDER
+from parity.faults.scorecard import FOLDER, SELECTION_FOLDER
 from parity.faults.scorecard import render as render_scorecard
 from parity.faults.suite import Choice, run_suite
 from parity.judge import has_comparison
@@ -89,7 +89,7 @@ def faults(
         Path | None, typer.Option(help="Python file with faults of your own instead of the project's.")
     ] = None,
     jobs: Annotated[int, typer.Option(min=0, help="Warm processes at a time. Default: one for each core.")] = 0,
-    out: Annotated[Path | None, typer.Option(help="Folder of the suite. Default: runs/faults.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder. Default: runs/faults, of a choice runs/faults-selection.")] = None,
 ) -> None:
     """Plant known mistakes in the port, one at a time, and say which of them the gates catch, and where.
 
@@ -103,7 +103,7 @@ def faults(
         tiers=_known_list("--tier", tier, tuple(item.value for item in Tier)) if tier else (),
         file=faults_from,
         jobs=jobs,
-        out=(out or FOLDER).resolve(),
+        out=(out or (SELECTION_FOLDER if only or stage or tier or faults_from else FOLDER)).resolve(),
     )
     with show_progress() as listen:
         scorecard = run_suite(choice, listen)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -12,8 +12,8 @@ from parity.contract import CLASSES, IMAGE_HEIGHT_PX, IMAGE_WIDTH_PX
 
 IMAGE_SCALE = 0.08
 HEIGHT_PX, WIDTH_PX = int(IMAGE_HEIGHT_PX * IMAGE_SCALE), int(IMAGE_SCALE * IMAGE_WIDTH_PX)  # 96 x 128
-BATCHES, EPOCHS = 6, 2
-STEPS = BATCHES * EPOCHS
+BATCHES: Mapping[str, int] = {"probe": 2, "quick": 6, "full": 6}  # of an epoch, by profile
+EPOCHS = 2
 SLOTS = ("m", "v")
 BATCH_SIZE = 4  # a step in float64 takes as long as two in float32
 # A hundredth of the default, which `config` compares: at the default, training from a random backbone multiplies rounding
@@ -28,7 +28,7 @@ TRAINABLE = tuple(tensor for tensor in tensors(len(CLASSES)) if not tensor.legac
 
 @dataclass(kw_only=True)
 class TrainingRun:
-    """What was seen of a training of twelve steps; arrays are in the legacy's axis order, float64.
+    """What was seen of a training; arrays are in the legacy's axis order, float64.
 
     Attributes:
         batches: Batches of an epoch, in order.

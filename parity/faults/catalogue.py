@@ -34,7 +34,7 @@ def read_faults(path: Path) -> tuple[Fault, ...]:
         BadInputError: The file cannot be run, or defines no faults.
     """
     spec = importlib.util.spec_from_file_location("faults_of_ones_own", path)
-    remedy = "see parity/faults/README.md for an example"
+    remedy = "see docs/own_faults.py for an example"
     if spec is None or spec.loader is None or not path.is_file():
         raise bad_input("--faults-from", "be a Python file", str(path), "the command line", remedy)
     module = importlib.util.module_from_spec(spec)
@@ -57,5 +57,7 @@ def find_fault(id: str, file: str = "", amount: float | None = None) -> Fault:
     if amount is not None:
         sized: Fault = import_module("parity.faults.power").PROBES[id].fault(amount)
         return sized
-    faults = read_faults(Path(file)) if file else all_faults()
-    return next(fault for fault in faults if fault.id == id)
+    for fault in read_faults(Path(file)) if file else all_faults():
+        if fault.id == id:
+            return fault
+    raise LookupError(f"there is no fault named {id!r}")

@@ -8,7 +8,8 @@ import shutil
 import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -16,15 +17,17 @@ from typing import Any
 
 from parity.contract import PROFILES, SPLITS
 from parity.dataset import read_dataset
+from parity.errors import bad_input
 from parity.faults.lines import Worker, WorkerError
-from parity.faults.results import Results
+from parity.faults.results import Progress, Results
 from parity.faults.runs import PORT_WORKER, Base, place_of, suite_gates
 from parity.pipeline import Options, make_spec, prepare
-from parity.processes import Listener
 from parity.verdict import GateResult, Verdict, worst
 from parity.workspace import Workspace
 
-LEGACY_WORKER = "parity.faults.legacy_worker"
+WORKERS = {"legacy": "parity.faults.legacy_worker", "port": PORT_WORKER}
+# What these gates are given is injected on both sides: neither weights nor images can change their results.
+INJECTED = ("loss", "optimizer", "schedule", "metrics")
 TRIES = 1000
 
 
@@ -36,7 +39,7 @@ class Probe:
         id: Its name.
         sentence: What is unusual about it.
         seed: Of the weights and of the split; None takes the checkpoint and the split of the suite.
-        factor: What the logits of the checkpoint are multiplied by.
+        change: How the checkpoint of the suite is changed: a request of the legacy's worker, and its words.
         environment: Variables that the legacy's process is started with.
         expected: Verdict.
     """
@@ -44,9 +47,14 @@ class Probe:
     id: str
     sentence: str
     seed: int | None = None
-    factor: float = 1.0
+    change: tuple[str, Mapping[str, Any]] | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
     expected: Verdict = Verdict.PASS
+
+    @property
+    def gates(self) -> tuple[str, ...]:
+        """Gates to record: of another seed, those that other weights or images can change."""
+        return suite_gates() if self.seed is None else tuple(gate for gate in suite_gates() if gate not in INJECTED)
 
 
 CLEAN_RUNS = tuple(
@@ -54,98 +62,106 @@ CLEAN_RUNS = tuple(
 )
 PROBES = (
     Probe(id="legacy_without_onednn", sentence="TensorFlow runs without oneDNN.", environment={"TF_ENABLE_ONEDNN_OPTS": "0"}),
-    Probe(id="saturated_probe", sentence="The checkpoint is all too sure: its logits are five times as large.", factor=5.0),
+    Probe(
+        id="saturated_probe",
+        sentence="The checkpoint is all too sure: its logits are twice as large.",
+        change=("sharpen", {"factor": 2.0}),
+    ),
     Probe(
         id="dead_gradcam_maps",
-        sentence="The checkpoint is so sure that its probabilities are exactly 1 and its Grad-CAM maps dead.",
-        factor=1e5,
+        sentence="The layer that Grad-CAM looks at gives nothing but zeros.",
+        change=("silence", {}),
         expected=Verdict.INCONCLUSIVE,
     ),
 )
 
 
 def record_probes(
-    base: Base, folder: Path, probes: Sequence[Probe], threads: int, results: Results, listen: Listener
+    base: Base, folder: Path, probes: Sequence[Probe], *, processes: int, threads: int, results: Results, progress: Progress
 ) -> list[dict[str, Any]]:
-    """Run every probe that has no result yet: the legacy's side of one while the port's side of another is recorded."""
-    left = [probe for probe in probes if results.read(f"clean/{probe.id}") is None]
-    with ThreadPoolExecutor(1) as ahead, _Sides(base, folder, threads) as sides:
-        prepared: dict[str, Future[Path]] = {probe.id: ahead.submit(sides.prepare, probe) for probe in left[:1]}
+    """Run every probe that has no result yet, so many at a time, each with a warm process of either side.
 
-        def make(probe: Probe) -> dict[str, Any]:
-            following = left[left.index(probe) + 1 :]
-            run = prepared.pop(probe.id)
-            error, path = run.exception(), folder / probe.id
-            prepared.update({other.id: ahead.submit(sides.prepare, other) for other in following[:1]})
-            row = sides.record(probe, path) if error is None else _row(probe, [], reason=str(error))
-            shutil.rmtree(path, ignore_errors=True)
-            return row
+    Args:
+        base: The suite's run, whose data and checkpoint serve where a probe has none of its own.
+        folder: For the runs.
+        probes: What to run.
+        processes: Probes at a time.
+        threads: Threads of each process.
+        results: Where results are kept.
+        progress: Told of each probe.
+    """
 
+    def run_share(share: Sequence[Probe]) -> list[dict[str, Any]]:
         rows = []
-        for done, probe in enumerate(probes, start=1):
-            rows.append(results.find(f"clean/{probe.id}", partial(make, probe)))
-            listen({"side": "faults", "step": "run the correct port", "done": done, "of": len(probes)})
+        with ExitStack() as stack:
+            sides = _Sides(base, folder, threads, stack)
+            for probe in share:
+                rows.append(results.find(f"clean/{probe.id}", partial(sides.run, probe)))
+                progress.advance()
         return rows
+
+    shares = [probes[start::processes] for start in range(processes)]
+    with ThreadPoolExecutor(processes) as pool:
+        found = {row["id"]: row for rows in pool.map(run_share, shares) for row in rows}
+    return [found[probe.id] for probe in probes]
 
 
 class _Sides:
-    """The warm processes of both sides."""
+    """Warm processes of both sides, started when they are first asked for."""
 
-    def __init__(self, base: Base, folder: Path, threads: int) -> None:
+    def __init__(self, base: Base, folder: Path, threads: int, stack: ExitStack) -> None:
         self.base = base
         self.folder = folder
         self.threads = threads
-        self._workers: dict[str, Worker] = {}
+        self._stack = stack
+        self._workers: dict[tuple[str, str], Worker] = {}
 
-    def __enter__(self) -> _Sides:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for worker in self._workers.values():
-            worker.close()
-
-    def _worker(self, side: str, module: str, environment: Mapping[str, str]) -> Worker:
-        name = f"{side} {environment}"
-        if name not in self._workers:
+    def _worker(self, side: str, environment: Mapping[str, str]) -> Worker:
+        key = (side, str(environment))
+        if key not in self._workers:
             log = self.folder.parent / "log" / f"clean {side}.txt"
-            self._workers[name] = Worker(side, module, log, self.threads, environment)
-        return self._workers[name]
+            worker = Worker(side, WORKERS[side], log, self.threads, environment)
+            self._workers[key] = self._stack.enter_context(worker)
+        return self._workers[key]
 
-    def prepare(self, probe: Probe) -> Path:
+    def run(self, probe: Probe) -> dict[str, Any]:
+        """Record both sides of a probe, compare, and return what came of it."""
+        start = time.monotonic()
+        run = self.folder / probe.id
+        shutil.rmtree(run, ignore_errors=True)
+        run.mkdir(parents=True)
+        try:
+            self._prepare(probe, run)
+            worker = self._worker("port", {})
+            worker.ask("begin", run=str(run), fault=None, convert=True)
+            for gate in probe.gates:
+                worker.ask("record", gate=gate)
+            worker.ask("end")
+            row = _row(probe, [self.base.compare(gate, run) for gate in probe.gates])
+        except WorkerError as error:
+            row = _row(probe, [], reason=str(error))
+        finally:
+            shutil.rmtree(run, ignore_errors=True)
+        return {**row, "seconds": round(time.monotonic() - start, 1)}
+
+    def _prepare(self, probe: Probe, run: Path) -> None:
         """Make the checkpoint of a probe and record the legacy's side."""
-        path = self.folder / probe.id
-        shutil.rmtree(path, ignore_errors=True)
-        path.mkdir(parents=True)
         known = Workspace(self.base.run).spec
         data, checkpoint, split = Path(known.data), Path(known.checkpoint), known.split
-        worker = self._worker("legacy", LEGACY_WORKER, probe.environment)
+        worker = self._worker("legacy", probe.environment)
         if probe.seed is not None:
-            checkpoint, split = path / "checkpoint.h5", str(path / "split.csv")
+            checkpoint, split = run / "checkpoint.h5", str(run / "split.csv")
             write_split(data / "data.csv", Path(split), probe.seed)
             scale = PROFILES["probe"].image_scale
             worker.ask("fit", data=str(data), split=split, image_scale=scale, seed=probe.seed, target=str(checkpoint))
-        elif probe.factor != 1.0:
-            checkpoint = path / "checkpoint.h5"
-            worker.ask("sharpen", source=known.checkpoint, target=str(checkpoint), factor=probe.factor)
-        options = Options(profile="probe", device="cpu", split=split, gates=suite_gates(), out=path)
-        workspace = Workspace(path)
+        elif probe.change is not None:
+            checkpoint = run / "checkpoint.h5"
+            request, words = probe.change
+            worker.ask(request, source=known.checkpoint, target=str(checkpoint), **words)
+        options = Options(profile="probe", device="cpu", split=split, gates=probe.gates, out=run)
+        workspace = Workspace(run)
         prepare(workspace, make_spec(options, data, read_dataset(data, options.resolution), checkpoint), options)
-        worker.ask("record", run=str(path))
-        return path
-
-    def record(self, probe: Probe, run: Path) -> dict[str, Any]:
-        """Record the port's side, compare, and return what came of it."""
-        start = time.monotonic()
-        try:
-            worker = self._worker("port", PORT_WORKER, {})
-            worker.ask("begin", run=str(run), fault=None, convert=True)
-            for gate in suite_gates():
-                worker.ask("record", gate=gate)
-            worker.ask("end")
-        except WorkerError as error:
-            return _row(probe, [], reason=str(error))
-        results = [self.base.compare(gate, run) for gate in suite_gates()]
-        return {**_row(probe, results), "seconds": round(time.monotonic() - start, 1)}
+        worker.ask("record", run=str(run))
 
 
 def _row(probe: Probe, results: Sequence[GateResult], reason: str = "") -> dict[str, Any]:
@@ -160,7 +176,6 @@ def _row(probe: Probe, results: Sequence[GateResult], reason: str = "") -> dict[
         "as_expected": verdict is probe.expected,
         "gates": {result.gate: result.verdict.value for result in others},
         "place": next((place_of(result) for result in others if result.verdict is Verdict.FAIL), reason),
-        "seconds": None,
     }
 
 
@@ -171,6 +186,9 @@ def write_split(table: Path, target: Path, seed: int) -> None:
         table: ``data.csv``.
         target: File to write.
         seed: Of the split.
+
+    Raises:
+        BadInputError: There are too few patients.
     """
     classes: dict[str, set[str]] = defaultdict(set)
     with table.open(newline="", encoding="utf-8") as file:
@@ -183,5 +201,8 @@ def write_split(table: Path, target: Path, seed: int) -> None:
         chosen = {patient: rng.choices(SPLITS, (3, 1, 1))[0] for patient in classes}
         if all(set().union(*(classes[p] for p, name in chosen.items() if name == split)) == every for split in SPLITS):
             break
+    else:
+        must = f"have patients enough to give each split all of {', '.join(sorted(every))}"
+        raise bad_input("data.csv", must, f"{len(classes)} patients", str(table), "add some")
     rows = [("patient_id", "split"), *chosen.items()]
     target.write_text("".join(f"{patient},{split}\n" for patient, split in rows), encoding="utf-8")

@@ -1,6 +1,6 @@
 """Makes checkpoints and records the legacy side of runs, one request at a time, in a process that stays warm [tensorflow].
 
-``python -m parity.faults.legacy_worker`` answers ``fit``, ``sharpen`` and ``record``.
+``python -m parity.faults.legacy_worker`` answers ``fit``, ``sharpen``, ``silence`` and ``record``.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import Any
 import tensorflow as tf
 
 from legacy_tf import export, models
+from parity.architecture import GRADCAM_LEGACY_LAYER
 from parity.contract import CLASSES
 from parity.demo.checkpoint import fit_head, write_weights
 from parity.faults.lines import serve
@@ -37,6 +38,16 @@ def sharpen(source: str, target: str, factor: float) -> dict[str, Any]:
     return _clean_up()
 
 
+def silence(source: str, target: str) -> dict[str, Any]:
+    """Write a checkpoint whose layer that Grad-CAM looks at gives nothing but zeros."""
+    model = models.resnet_model(len(CLASSES), (64, 64, 3), weights=None)
+    export.load_checkpoint(model, source)
+    layer = model.get_layer(GRADCAM_LEGACY_LAYER)
+    layer.set_weights([0 * values for values in layer.get_weights()])
+    write_weights(model, Path(target))
+    return _clean_up()
+
+
 def record(run: str) -> dict[str, Any]:
     """Record the legacy side of a run."""
     SideRecorder("legacy", Workspace(Path(run))).record()
@@ -51,7 +62,7 @@ def _clean_up() -> dict[str, Any]:
 
 def main() -> None:
     """Answer until the input ends."""
-    serve({"fit": fit, "sharpen": sharpen, "record": record})
+    serve({"fit": fit, "sharpen": sharpen, "silence": silence, "record": record})
 
 
 if __name__ == "__main__":

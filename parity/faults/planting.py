@@ -58,7 +58,10 @@ class Edit:
                 setattr(function, name, value)
 
     def _edited_source(self, function: FunctionType) -> str:
-        source = textwrap.dedent(inspect.getsource(function))
+        try:
+            source = textwrap.dedent(inspect.getsource(function))
+        except OSError as error:
+            raise PlantingError(f"{self.where} has no source: is it edited already? one edit holds all changes") from error
         for old, new in self.changes:
             if (found := source.count(old)) != 1:
                 raise PlantingError(f"{self.where} must contain {old!r} once, found {found} times: adapt the fault to the code")
@@ -152,12 +155,16 @@ def _innermost(found: Any, where: str) -> FunctionType:
 def _compile(function: FunctionType, source: str, where: str) -> FunctionType:
     """Return a new function of an edited source, in the names and the closure of the old one."""
     cells = function.__code__.co_freevars  # of a method that calls `super()`
-    body = textwrap.indent(source, "    ")
-    text = f"from __future__ import annotations\ndef _enclose({', '.join(cells)}):\n{body}\n    return {function.__name__}\n"
     names = dict(function.__globals__)
+    text = "from __future__ import annotations\n" + source
+    if cells:
+        body = textwrap.indent(source, "    ")
+        text = (
+            f"from __future__ import annotations\ndef _enclose({', '.join(cells)}):\n{body}\n    return {function.__name__}\n"
+        )
     try:
         exec(compile(text, f"<fault in {where}>", "exec"), names)
-        changed = _innermost(names["_enclose"](*(None for _ in cells)), where)
+        changed = _innermost(names["_enclose"](*(None for _ in cells)) if cells else names[function.__name__], where)
     except (SyntaxError, NameError, TypeError) as error:
         raise PlantingError(f"{where} cannot be compiled after the edit: {error}") from error
     if changed.__code__.co_freevars != cells:

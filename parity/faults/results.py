@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Lock
 from typing import Any
+
+from parity.processes import Listener
 
 
 class Results:
@@ -41,3 +45,20 @@ class Results:
             partial.write_text(json.dumps({"key": self.key, "result": made}), encoding="utf-8")
             partial.replace(path)
         return made
+
+
+@dataclass
+class Progress:
+    """Counts what is done, over threads."""
+
+    listen: Listener
+    step: str
+    of: int
+    done: int = 0
+    _lock: Lock = field(default_factory=Lock)
+
+    def advance(self) -> None:
+        """Count one."""
+        with self._lock:
+            self.done += 1
+            self.listen({"side": "faults", "step": self.step, "done": self.done, "of": self.of})

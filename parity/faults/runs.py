@@ -113,7 +113,7 @@ def run_fault(base: Base, worker: Worker, fault: Fault, words: Mapping[str, Any]
         worker.ask("end")
         row = judge(fault, results)
     except WorkerError as error:
-        row = {**fault.to_dict(), **_row(Verdict.NOT_RUN, None, None, f"not planted: {error}")}
+        row = {**fault.to_dict(), **_row(Verdict.NOT_RUN, None, None, str(error))}
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     return {**row, "seconds": round(time.monotonic() - start, 2)}
@@ -141,7 +141,8 @@ def judge(fault: Fault, results: Sequence[GateResult]) -> dict[str, Any]:
         verdict = worst([verdict, Verdict.PASS if config is None else config.verdict])
         return {**fault.to_dict(), **_row(verdict, named, failed, localised=config is not None)}
     here = failed is not None and failed.gate in fault.gates and fault.place in place_of(failed)
-    return {**fault.to_dict(), **_row(verdict, named, failed, localised=here)}
+    unclear = next((place_of(result) for result in rest if result.verdict is not Verdict.PASS), "")
+    return {**fault.to_dict(), **_row(verdict, named, failed, unclear, localised=here)}
 
 
 def _row(

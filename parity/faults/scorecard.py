@@ -15,7 +15,8 @@ from parity.verdict import Verdict, worst
 from parity.workspace import PROJECT
 
 SCHEMA = "parity-faults/1"
-FOLDER = PROJECT / "runs" / "faults"
+FOLDER = PROJECT / "runs" / "faults"  # of whole suites; a selection must not replace what a whole one found
+SELECTION_FOLDER = PROJECT / "runs" / "faults-selection"
 SCORECARD = FOLDER / "scorecard.json"
 LEAST_SHARE = 0.95  # of faults that must be seen (tiers 2 and 3), and of tier 1 that must be seen at the right place
 MISTAKES = ("1", "2", "3")
@@ -74,7 +75,9 @@ def _score(rows: Sequence[Row]) -> dict[str, int]:
 
 
 def is_as_expected(row: Row) -> bool:
-    """Return whether a control or a hazard passed, or failed only where it may."""
+    """Return whether a control or a hazard passed, or failed only where it may; of a hazard `config` must not speak either."""
+    if row["tier"] == "hazard" and row["config_named"] is not None:
+        return False
     if row["verdict"] == Verdict.FAIL.value:
         return row["first_failing_gate"] in row["expected_gates"]
     return bool(row["verdict"] == Verdict.PASS.value)
@@ -83,11 +86,17 @@ def is_as_expected(row: Row) -> bool:
 def list_shortcomings(scorecard: Mapping[str, Any]) -> list[str]:
     """Return a line for everything that keeps the harness from being trusted; none is a pass."""
     found = []
+    needed = ("faults", "controls", "hazards", "power") if scorecard["whole"] else ()
+    found += [f"there are no {group}" for group in needed if not scorecard[group]]
+    if scorecard["whole"] and not scorecard["correct_port"]["runs"]:
+        found.append("there are no clean runs")
+    if not any(scorecard[group] for group in ("faults", "controls", "hazards")):
+        found.append("nothing was planted")
     if scorecard["correct_port"]["verdict"] != Verdict.PASS.value:
         bad = [row["id"] for row in scorecard["correct_port"]["runs"] if row["verdict"] != Verdict.PASS.value]
         found.append(f"the correct port must PASS, it is {scorecard['correct_port']['verdict']} {', '.join(bad)}".rstrip())
     found += [
-        f"{row['id']} was not planted: {row['place']}"
+        f"{row['id']} has no verdict: {row['place']}"
         for group in ("faults", "controls", "hazards")
         for row in scorecard[group]
         if row["verdict"] == Verdict.NOT_RUN.value
@@ -106,7 +115,11 @@ def list_shortcomings(scorecard: Mapping[str, Any]) -> list[str]:
             for row in scorecard[group]
             if not row["as_expected"] and row["verdict"] != Verdict.NOT_RUN.value
         ]
-    found += [f"{row['gate']} does not see: {row['sentence']}" for row in scorecard["power"] if row["smallest"] is None]
+    found += [
+        f"{row['gate']} does not see: {row['sentence']} {row.get('reason', '')}".rstrip()
+        for row in scorecard["power"]
+        if row["smallest"] is None
+    ]
     return found
 
 
@@ -122,13 +135,13 @@ def read_summary(path: Path) -> dict[str, Any] | None:
         scorecard = json.loads(path.read_text(encoding="utf-8"))
         if scorecard["schema"] != SCHEMA or not scorecard["whole"] or scorecard["code"] != hash_code():
             return None
+        gates = [
+            {"gate": row["gate"], "caught": len(row["caught"]), "smallest": describe_power(row["power"])}
+            for row in gate_rows(scorecard)
+        ]
+        return {"headline": headline(scorecard), "gates": gates, "shortcomings": list(scorecard["shortcomings"])}
     except (OSError, ValueError, LookupError, TypeError):
         return None
-    gates = [
-        {"gate": row["gate"], "caught": len(row["caught"]), "smallest": describe_power(row["power"])}
-        for row in gate_rows(scorecard)
-    ]
-    return {"headline": headline(scorecard), "gates": gates, "shortcomings": scorecard["shortcomings"]}
 
 
 def headline(scorecard: Mapping[str, Any]) -> str:

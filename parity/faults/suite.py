@@ -7,12 +7,12 @@ import os
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from threading import Lock
 from typing import Any
 
+from parity.artefact import hash_file
 from parity.contract import RunSpec
 from parity.dataset import read_dataset
 from parity.demo.cache import demo_checkpoint, demo_dataset
@@ -22,7 +22,7 @@ from parity.faults.fault import Fault
 from parity.faults.lines import Worker, WorkerError
 from parity.faults.power import PROBES as POWER
 from parity.faults.power import find_smallest
-from parity.faults.results import Results
+from parity.faults.results import Progress, Results
 from parity.faults.runs import PORT_WORKER, Base, run_fault, suite_gates, trace_port
 from parity.faults.scorecard import FOLDER, hash_code, make_scorecard
 from parity.pipeline import Options, make_spec, prepare, record_side
@@ -73,40 +73,32 @@ class Choice:
         return found
 
 
-@dataclass
-class Progress:
-    """Counts what is done, over threads."""
-
-    listen: Listener
-    step: str
-    of: int
-    done: int = 0
-    _lock: Lock = field(default_factory=Lock)
-
-    def advance(self) -> None:
-        """Count one."""
-        with self._lock:
-            self.done += 1
-            self.listen({"side": "faults", "step": self.step, "done": self.done, "of": self.of})
-
-
-def run_suite(choice: Choice, listen: Listener) -> dict[str, Any]:
+def run_suite(choice: Choice, listen: Listener, source: tuple[Path, Path] | None = None) -> dict[str, Any]:
     """Run what was chosen and return the scorecard, which is also written to the folder.
+
+    Args:
+        choice: What.
+        listen: Told of the progress.
+        source: Data folder and checkpoint; None: the demo.
 
     Raises:
         BadInputError: Something of it is unknown, or a side cannot be recorded.
     """
     faults = choice.faults()
     start = time.monotonic()
-    base = prepare_base(choice, listen)
-    results = Results(choice.out / "results", hash_everything(base.run))
+    base = prepare_base(choice, listen, source or (demo_dataset(listen), demo_checkpoint(listen)))
+    results = Results(choice.out / "results", hash_everything(base.run, choice))
     correct = results.find("correct port", lambda: _correct_port(base, choice))
     base.touched = {gate: frozenset(names) for gate, names in correct["touched"].items()}
     rows = _run_faults(base, choice, faults, results, listen)
     clean, power = [], []
     if choice.whole:
         power = _find_power(base, choice, results, listen)
-        clean = record_probes(base, choice.out / "clean", (*CLEAN_RUNS, *PROBES), choice.threads, results, listen)
+        progress = Progress(listen, "run the correct port", len(CLEAN_RUNS) + len(PROBES))
+        clean = record_probes(
+            base, choice.out / "clean", (*CLEAN_RUNS, *PROBES),
+            processes=choice.processes, threads=choice.threads, results=results, progress=progress,
+        )  # fmt: skip
     scorecard = make_scorecard(
         correct=correct,
         rows=rows,
@@ -120,9 +112,9 @@ def run_suite(choice: Choice, listen: Listener) -> dict[str, Any]:
     return scorecard
 
 
-def prepare_base(choice: Choice, listen: Listener) -> Base:
-    """Record the legacy on the demo, in the probe profile, or take what is current."""
-    data, checkpoint = demo_dataset(listen), demo_checkpoint(listen)
+def prepare_base(choice: Choice, listen: Listener, source: tuple[Path, Path]) -> Base:
+    """Record the legacy in the probe profile, or take what is current."""
+    data, checkpoint = source
     options = Options(profile="probe", images=IMAGES, device="cpu", gates=suite_gates(), out=choice.out / "base")
     spec: RunSpec = make_spec(options, data, read_dataset(data, options.resolution), checkpoint)
     workspace = Workspace(options.folder)
@@ -132,10 +124,11 @@ def prepare_base(choice: Choice, listen: Listener) -> Base:
     return Base(run=workspace.folder, work=choice.out / "work", gates_file=read_gates_file(PROJECT / "gates.toml"))
 
 
-def hash_everything(run: Path) -> str:
-    """Return one hash over the code and what the legacy recorded."""
+def hash_everything(run: Path, choice: Choice) -> str:
+    """Return one hash over the code, what the legacy recorded, and a file of one's own faults."""
     recorded = [Workspace(run).recording("legacy", gate).digest for gate in suite_gates()]
-    return "+".join([hash_code(), *(digest[:16] for digest in recorded)])
+    own = [hash_file(choice.file)] if choice.file else []
+    return "+".join([hash_code(), *(digest[:16] for digest in [*recorded, *own])])
 
 
 def _correct_port(base: Base, choice: Choice) -> dict[str, Any]:
@@ -155,33 +148,37 @@ def _correct_port(base: Base, choice: Choice) -> dict[str, Any]:
 def _run_faults(
     base: Base, choice: Choice, faults: Mapping[str, Sequence[Fault]], results: Results, listen: Listener
 ) -> list[dict[str, Any]]:
-    """Run the faults of each stage in a warm process of the stage, several stages at a time."""
+    """Run the faults, stage by stage, several stages at a time; the process of the port stays warm from stage to stage."""
     progress = Progress(listen, "plant faults", sum(map(len, faults.values())))
     file = {"file": str(choice.file)} if choice.file else {}
+    stages = sorted(faults, key=lambda stage: -len(faults[stage]))
 
-    def run_stage(stage: str) -> list[dict[str, Any]]:
+    def run_share(number: int) -> list[dict[str, Any]]:
         workers: list[Worker] = []
 
         def run_one(fault: Fault) -> dict[str, Any]:
             if not workers:
-                workers.append(Worker("port", PORT_WORKER, choice.out / "log" / f"{stage}.txt", choice.threads))
+                workers.append(Worker("port", PORT_WORKER, choice.out / "log" / f"faults {number}.txt", choice.threads))
             row = run_fault(base, workers[0], fault, {"id": fault.id, **file})
             if row["verdict"] == "NOT_RUN":  # whatever it left behind ends with its process
                 workers.pop().close()
             return row
 
+        rows = []
         try:
-            rows = []
-            for fault in faults[stage]:
-                rows.append(results.find(f"{stage}/{fault.id}", partial(run_one, fault)))
-                progress.advance()
-            return rows
+            while (stage := next(left, None)) is not None:
+                for fault in faults[stage]:
+                    rows.append(results.find(f"faults/{stage}/{fault.id}", partial(run_one, fault)))
+                    progress.advance()
         finally:
             for worker in workers:
                 worker.close()
+        return rows
 
+    left = iter(stages)
     with ThreadPoolExecutor(choice.processes) as pool:
-        return [row for rows in pool.map(run_stage, sorted(faults, key=lambda stage: -len(faults[stage]))) for row in rows]
+        found = {row["id"]: row for rows in pool.map(run_share, range(choice.processes)) for row in rows}
+    return [found[fault.id] for stage in faults for fault in faults[stage]]
 
 
 def _find_power(base: Base, choice: Choice, results: Results, listen: Listener) -> list[dict[str, Any]]:

@@ -24,7 +24,6 @@ from parity.training import (
     HEIGHT_PX,
     IMAGE_SCALE,
     LEARNING_RATE,
-    STEPS,
     WIDTH_PX,
     Batch,
     TrainingRun,
@@ -55,7 +54,7 @@ def run_training(side: LegacySide) -> TrainingRun:
 
 
 def _train(side: LegacySide) -> TrainingRun:
-    batches, val_batch = make_batches(side, BATCHES)
+    batches, val_batch = make_batches(side, BATCHES[side.spec.profile])
     rng = np.random.default_rng(17)
     masks = [make_mask(rng, len(images)) for _ in range(EPOCHS) for images, _ in batches]
     with side.precision("float64"):
@@ -70,7 +69,7 @@ def _train(side: LegacySide) -> TrainingRun:
                 named = zip(model.trainable_variables, gradients, strict=True)
                 run.gradients |= {export.weight_name(variable): gradient.numpy() for variable, gradient in named}
                 run.stepped |= {name: bool((start[name] != now).any()) for name, now in _sample_weights(model).items()}
-            if step == STEPS - 1:
+            if step == len(masks) - 1:
                 run.state |= dict(_read_state(model))
                 with dropout_mask(model, masks[0]):
                     run.predictions = model(batches[0][0].astype(np.float64), training=True).numpy()

@@ -23,7 +23,6 @@ from parity.training import (
     EPOCHS,
     LEARNING_RATE,
     SLOTS,
-    STEPS,
     TRAINABLE,
     Batch,
     TrainingRun,
@@ -43,8 +42,9 @@ def run_training(side: PortSide) -> TrainingRun:
 def _train(side: PortSide) -> TrainingRun:
     legacy = side.workspace.recording("legacy", "lockstep")
     read = {name: np.array(legacy.read_array(name)) for name in legacy.arrays if name.startswith("inputs/")}
-    *batches, val_batch = [(read[f"inputs/{number}/images"], read[f"inputs/{number}/labels"]) for number in range(BATCHES + 1)]
-    masks = [read[f"inputs/mask{number}"] for number in range(STEPS)]
+    count = BATCHES[side.spec.profile]
+    *batches, val_batch = [(read[f"inputs/{number}/images"], read[f"inputs/{number}/labels"]) for number in range(count + 1)]
+    masks = [read[f"inputs/mask{number}"] for number in range(count * EPOCHS)]
     network = copy.deepcopy(side.model("float64"))
     training = ClassifierTraining(network, make_class_weights(CLASS_WEIGHTS, len(CLASSES)), learning_rate=LEARNING_RATE)
     run = TrainingRun(batches=batches, val_batch=val_batch, masks=masks, statistics=[_read_statistics(network)])
@@ -56,7 +56,7 @@ def _train(side: PortSide) -> TrainingRun:
         if len(run.losses) == 1:
             run.gradients |= dict(_read_gradients(network))
             run.stepped |= {name: bool((start[name] != now).any()) for name, now in _sample_weights(network).items()}
-        if len(run.losses) == STEPS:
+        if len(run.losses) == len(masks):
             run.state |= dict(_read_state(network, trainer.optimizers[0]))
             with torch.no_grad():
                 inject_masks(side, network, lambda: masks[0])

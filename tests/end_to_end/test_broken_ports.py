@@ -75,8 +75,8 @@ def run_broken(project: Project, baseline: Finished, words, tmp_path: Path, gate
     return finished
 
 
-# The first mistake of each gate is a test; the others take half a minute each and are proofs.
-QUICK = ("batch norm epsilon 1e-5", "ImageNet normalisation", "class order of the labels", "a kernel transposed wrongly")
+# One that goes the whole way is a test, for `test_faults.py` plants the others; each takes half a minute and is a proof.
+QUICK = ("ImageNet normalisation",)
 
 
 @pytest.mark.parametrize(

@@ -81,8 +81,8 @@ MISTAKES = {
         "order.py", "derive_seed(seed, epoch, 1 + index)", "derive_seed(seed, epoch, 1)", "augment"
     ),
 }  # fmt: skip
-# One mistake whose gate takes seconds is a test; the others are proofs.
-QUICK = ("validation loss weighted",)
+# Asked of one gate alone, `config` left out.
+ALONE = ("validation loss weighted",)
 
 
 def gates_until(last: str) -> list[str]:
@@ -99,7 +99,8 @@ def run_mistake(project: Project, baseline: Finished, words, tmp_path: Path, mis
     return finished
 
 
-@pytest.mark.parametrize("name", QUICK)
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ALONE)
 def test_a_mistake_fails_at_its_gate_alone(project: Project, baseline: Finished, words, tmp_path: Path, name: str):
     mistake = MISTAKES[name]
     finished = run_mistake(project, baseline, words, tmp_path, mistake, [mistake.gate])

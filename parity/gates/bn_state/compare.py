@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 
@@ -20,7 +20,7 @@ from parity.gates.bn_state.contract import (
     small_name,
 )
 from parity.measurement import MEASURES, Worst, relative_error
-from parity.tolerance import GatesFile, Limit
+from parity.tolerance import NOISE_FACTOR, GatesFile, Limit
 from parity.verdict import Check, GateResult
 from parity.workspace import Workspace
 
@@ -30,11 +30,11 @@ STAGES = tuple(dict.fromkeys(norm.stage for norm in BATCH_NORMS))
 def compare(workspace: Workspace, gates_file: GatesFile) -> GateResult:
     found = sizes(workspace.spec.profile)
     comparison = Comparison.open(workspace, "bn_state", _expected(found))
-    limit = gates_file.limit("bn_state/float32")
+    noise = comparison.reference.values["noise"]
     checks = [_input_check(comparison)]
     for size in found:
         for mark in MARKS.values():
-            checks += _mark_checks(comparison, f"{size}/{mark}", limit)
+            checks += _mark_checks(comparison, f"{size}/{mark}", gates_file, noise if size == SMALL else {})
         checks += _evaluation_checks(comparison, size)
     return comparison.result(checks)
 
@@ -60,8 +60,16 @@ def _input_check(comparison: Comparison) -> Check:
     return different.to_check(f"bn_state/exact/{SMALL}/images", limit, unit="elements")
 
 
-def _mark_checks(comparison: Comparison, place: str, limit: Limit) -> Iterator[Check]:
-    """Yield the worst layer of each stage, statistic by statistic."""
+def _mark_checks(comparison: Comparison, place: str, gates_file: GatesFile, noise: Mapping[str, float]) -> Iterator[Check]:
+    """Yield the worst layer of each stage, statistic by statistic.
+
+    Args:
+        comparison: Where the statistics are.
+        place: Size and mark.
+        gates_file: Limits.
+        noise: What one unit in the last place of the images changes in the legacy, by measure, where that was measured.
+    """
+    least, most = gates_file.limit("bn_state/float32"), gates_file.limit("bn_state/ceiling")
     for stage in STAGES:
         for statistic in STATISTICS:
             worst = {measure: Worst() for measure in MEASURES}
@@ -71,8 +79,11 @@ def _mark_checks(comparison: Comparison, place: str, limit: Limit) -> Iterator[C
                     for measure in MEASURES:
                         worst[measure].add(getattr(error, measure), norm.name, pair.reference.size)
             for measure in MEASURES:
+                floor = noise.get(measure)
+                value = min(max(NOISE_FACTOR * (floor or 0.0), least.value), most.value)
+                limit = Limit(value=value, reason=least.reason if value == least.value else most.reason)
                 check_id = f"bn_state/float32/{place}/{stage}/{statistic}/{measure}"
-                yield worst[measure].to_check(check_id, limit, unit="relative")
+                yield worst[measure].to_check(check_id, limit, unit="relative", noise_floor=floor)
 
 
 def _evaluation_checks(comparison: Comparison, size: str) -> Iterator[Check]:

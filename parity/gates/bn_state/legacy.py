@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -23,6 +23,7 @@ from parity.gates.bn_state.contract import (
     sizes,
     small_name,
 )
+from parity.measurement import MEASURES, relative_error
 from parity.sides.legacy import LegacySide
 
 
@@ -33,7 +34,13 @@ def record(side: LegacySide, out: RecordingWriter) -> None:
     # A Keras model takes images of one size, so the small ones need a model of their own.
     small = models.resnet_model(len(CLASSES), (SMALL_PX, SMALL_PX, 3), weights=None)
     export.load_checkpoint(small, side.spec.checkpoint)
+    kept = small.get_weights()
     _record_passes(out, small, SMALL, side.track(batches, "bn_state small"))
+    found = list(_run_passes(small, kept, batches))
+    rng = np.random.default_rng(17)
+    noisy = list(_run_passes(small, kept, [_shake(batch, rng) for batch in batches]))
+    errors = [relative_error(*pair) for pair in zip(found, noisy, strict=True)]
+    out.write_value("noise", {measure: max(getattr(error, measure) for error in errors) for measure in MEASURES})
     if LARGE in sizes(side.spec.profile):
         with side.precision("float32") as model:
             kept = model.get_weights()
@@ -52,6 +59,22 @@ def _cut_batch(side: LegacySide, number: int) -> np.ndarray:
         step = max(1, images.shape[axis] // SMALL_PX)
         images = images.take(number + step * np.arange(SMALL_PX), axis=axis, mode="wrap")
     return images
+
+
+def _shake(images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Return images whose every value is one unit in the last place larger or smaller."""
+    signs = rng.choice(np.array([-1.0, 1.0]), images.shape)
+    return (images * (1.0 + signs * np.finfo(np.float32).eps)).astype(np.float32)
+
+
+def _run_passes(model: Any, weights: Any, batches: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+    """Yield every running statistic of every batch norm at each mark, from these weights."""
+    model.set_weights(weights)
+    for number, images in enumerate(batches, start=1):
+        model(images, training=True)
+        if number in MARKS:
+            layers = [model.get_layer(norm.legacy_layer) for norm in BATCH_NORMS]
+            yield from (kept.numpy() for layer in layers for kept in (layer.moving_mean, layer.moving_variance))
 
 
 def _record_passes(out: RecordingWriter, model: Any, size: str, batches: Iterable[np.ndarray]) -> None:

@@ -1,8 +1,8 @@
-"""Losses, weights, optimizer slots, running statistics and predictions of twelve steps, one after the other."""
+"""Losses, weights, optimizer slots, running statistics and predictions of training steps, one after the other."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from parity.gates.lockstep.contract import STATISTICS
 from parity.gates.lockstep.statistics import as_keras_keeps, norm_positions
 from parity.measurement import Worst, relative_error
 from parity.tolerance import GatesFile
-from parity.training import BATCHES, HEIGHT_PX, SLOTS, STEPS, TRAINABLE, WIDTH_PX, is_nearly_without_gradient, sample_elements
+from parity.training import BATCHES, EPOCHS, HEIGHT_PX, SLOTS, TRAINABLE, WIDTH_PX, is_nearly_without_gradient, sample_elements
 from parity.verdict import Check, GateResult
 from parity.workspace import Workspace
 
@@ -23,7 +23,7 @@ EPSILON = 1e-7  # of Adam
 
 def compare(workspace: Workspace, gates_file: GatesFile) -> GateResult:
     images = workspace.recording("legacy", "lockstep").arrays
-    lengths = [images[f"inputs/{number}/images"].shape[0] for number in range(BATCHES + 1)]
+    lengths = [images[f"inputs/{number}/images"].shape[0] for number in range(BATCHES[workspace.spec.profile] + 1)]
     comparison = Comparison.open(workspace, "lockstep", _expected(lengths))
     checks = [
         comparison.inputs(
@@ -38,21 +38,31 @@ def compare(workspace: Workspace, gates_file: GatesFile) -> GateResult:
     return comparison.result(checks)
 
 
+def step_lengths(lengths: Sequence[int]) -> list[int]:
+    """Return the number of images in each step, for those of an epoch's batches and of the validation batch.
+
+    >>> step_lengths([4, 2, 3])
+    [4, 2, 4, 2]
+    """
+    return [*lengths[:-1]] * EPOCHS
+
+
 def _expected(lengths: list[int]) -> dict[str, Expected]:
-    found = {"float64/loss": Expected(axes="N", shape=(STEPS,), dtype="float64")}
+    steps = step_lengths(lengths)
+    found = {"float64/loss": Expected(axes="N", shape=(len(steps),), dtype="float64")}
     for number, images in enumerate(lengths):
         size = (images, HEIGHT_PX, WIDTH_PX, 3)
         found[f"inputs/{number}/images"] = Expected(axes="NHWC", shape=size, dtype="float32")
         found[f"inputs/{number}/labels"] = Expected(axes="NK", shape=(images, len(CLASSES)), dtype="float32")
-    for step in range(STEPS):
-        found[f"inputs/mask{step}"] = Expected(axes="NC", shape=(lengths[step % BATCHES], HIDDEN_UNITS), dtype="float64")
+    for step, images in enumerate(steps):
+        found[f"inputs/mask{step}"] = Expected(axes="NC", shape=(images, HIDDEN_UNITS), dtype="float64")
     for tensor in TRAINABLE:
         sample = Expected(axes="N", shape=sample_elements(np.empty(tensor.shape)).shape, dtype="float64")
         found |= {f"float64/{kind}/{tensor.legacy}": sample for kind in KINDS}
     for norm in BATCH_NORMS:
         for what in STATISTICS:
-            steps = (1 + STEPS, norm.channels)
-            found[f"float64/{what}/{norm.name}"] = Expected(axes="NC", shape=steps, dtype="float64")
+            shape = (1 + len(steps), norm.channels)
+            found[f"float64/{what}/{norm.name}"] = Expected(axes="NC", shape=shape, dtype="float64")
     found["float64/predictions"] = Expected(axes="NK", shape=(lengths[0], len(CLASSES)), dtype="float64")
     return found
 
@@ -62,7 +72,9 @@ def _loss_check(comparison: Comparison, gates_file: GatesFile) -> Check:
     worst = Worst()
     limit = gates_file.limit("lockstep/loss")
     for pair in comparison.pairs("float64/loss"):
-        errors = np.abs(pair.candidate - pair.reference) / np.abs(pair.reference)
+        with np.errstate(divide="ignore", invalid="ignore"):  # a loss of exactly 0 is infinitely far from any other
+            errors = np.abs(pair.candidate - pair.reference) / np.abs(pair.reference)
+        errors[pair.candidate == pair.reference] = 0.0
         over = np.flatnonzero(~(errors <= limit.value))
         parted = f"; the losses part at step {over[0] + 1}" if over.size else ""
         for step, error in enumerate(errors, start=1):
@@ -101,7 +113,7 @@ def _statistics_checks(comparison: Comparison, lengths: list[int], gates_file: G
     for what in STATISTICS:
         worst = Worst()
         for norm in BATCH_NORMS:
-            counts = [lengths[step % BATCHES] * positions[norm.name] for step in range(STEPS)]
+            counts = [images * positions[norm.name] for images in step_lengths(lengths)]
             factors = [(count - 1) / count if what == "variance" else 1.0 for count in counts]
             for pair in comparison.pairs(f"float64/{what}/{norm.name}"):
                 found = as_keras_keeps(pair.candidate[0], pair.candidate[1:], factors)

@@ -1,4 +1,4 @@
-"""The same twelve steps by the port's own ``train_model``, on the legacy's bytes."""
+"""The same steps by the port's own ``train_model``, on the legacy's bytes."""
 
 from __future__ import annotations
 

@@ -274,7 +274,7 @@ def test_what_may_be_is_no_shortcoming(change: Change):
 
 @pytest.mark.parametrize("id", ["mistake2_0", "mistake3_0", "control_0", "hazard_0"])
 def test_what_was_not_planted_is_a_shortcoming(id: str):
-    assert f"{id} was not planted: not planted: no such text" in shortcomings(update(id, **NOT_PLANTED))
+    assert f"{id} has no verdict: not planted: no such text" in shortcomings(update(id, **NOT_PLANTED))
 
 
 def test_a_suite_that_planted_nothing_has_a_shortcoming_for_each_fault():
@@ -283,7 +283,7 @@ def test_a_suite_that_planted_nothing_has_a_shortcoming_for_each_fault():
             row.update(NOT_PLANTED)
 
     found = shortcomings(plant_nothing)
-    assert sum("was not planted" in line for line in found) == 43
+    assert sum("has no verdict" in line for line in found) == 43
     assert sum("0 of" in line and " seen" in line for line in found) == 3
 
 

@@ -1,4 +1,4 @@
-"""Grad-CAM: errors image by image, dead maps on one side and on both."""
+"""Grad-CAM: errors image by image, dead maps on one side and on both, maps that are made up, two images at once."""
 
 from __future__ import annotations
 
@@ -6,13 +6,15 @@ import numpy as np
 import pytest
 
 from parity.contract import KINDS
-from parity.gates.gradcam.compare import compare, is_dead
-from parity.verdict import GateResult, Verdict
+from parity.gates.gradcam.compare import compare, is_dead, to_peak
+from parity.gates.gradcam.contract import FIXTURE_MAPS
+from parity.verdict import Check, GateResult, Verdict
 
 from .conftest import HandmadeRun
 
 MAP = (3, 4)
 SIZE = (96, 128)
+RAW = [f"gradcam/{dtype}/raw/evaluation/{measure}" for dtype in ("float64", "float32") for measure in ("max_rel", "norm_rel")]
 
 
 @pytest.fixture
@@ -26,11 +28,23 @@ def run(handmade: HandmadeRun) -> HandmadeRun:
         for case in handmade.workspace.tap_cases(kind):
             handmade.both(f"float32/{kind}/{case.index}/resized", rng.uniform(size=SIZE).astype(np.float32), "HW")
             handmade.both(f"float32/{kind}/{case.index}/overlay", rng.uniform(size=(*SIZE, 3)), "HWC")
+    for name, fixture in FIXTURE_MAPS.items():
+        handmade.both(f"fixture/{name}", normalise(fixture), "HW")
+    handmade.port.values["batch"] = "refused"
     return handmade
+
+
+def normalise(raw: np.ndarray) -> np.ndarray:
+    """The definition: what is negative is cut off, then the largest value is 1; where nothing is positive there is none."""
+    return raw.clip(min=0) / raw.max() if raw.max() > 0 else np.full_like(raw, np.nan)
 
 
 def failed(result: GateResult) -> list[str]:
     return [check.id for check in result.checks if check.verdict is Verdict.FAIL]
+
+
+def find(result: GateResult, check_id: str) -> Check:
+    return next(check for check in result.checks if check.id == check_id)
 
 
 def kill(run: HandmadeRun, images: list[int], sides: tuple[str, ...], kind: str = "evaluation") -> None:
@@ -44,13 +58,31 @@ def kill(run: HandmadeRun, images: list[int], sides: tuple[str, ...], kind: str 
 def test_equal_maps_pass(run: HandmadeRun):
     result = run.compare("gradcam", compare)
     assert result.verdict is Verdict.PASS
-    assert result.expected == result.compared == 14
+    assert result.expected == result.compared == 14 + 3
 
 
 def test_one_wrong_map_is_named(run: HandmadeRun):
-    run.port.arrays["float64/evaluation/raw"][0][4] *= 1 + 1e-9
+    run.port.arrays["float64/evaluation/raw"][0][4, 1, 2] += 1e-8
     result = run.compare("gradcam", compare)
-    assert failed(result) == ["gradcam/float64/raw/evaluation/max_rel", "gradcam/float64/raw/evaluation/norm_rel"]
+    assert failed(result) == RAW[:2]
+    assert {check.worst for check in result.checks if not check} == {"evaluation image 4 (scc_20x_4.jpg)"}
+
+
+@pytest.mark.parametrize("factors", [np.float32(12.0), np.geomspace(1e-6, 1e6, 6, dtype=np.float32)[:, None, None]])
+def test_maps_that_are_positive_multiples_pass(run: HandmadeRun, factors: np.ndarray):
+    """A sum over the twelve pixels instead of a mean; a factor of its own for each image."""
+    for kind in KINDS:
+        for dtype in ("float64", "float32"):
+            run.port.arrays[f"{dtype}/{kind}/raw"][0][:] *= factors
+    assert run.compare("gradcam", compare).verdict is Verdict.PASS
+
+
+def test_a_map_of_the_other_sign_fails(run: HandmadeRun):
+    for dtype in ("float64", "float32"):
+        run.port.arrays[f"{dtype}/evaluation/raw"][0][4] *= -1.0
+    result = run.compare("gradcam", compare)
+    assert failed(result) == RAW
+    assert find(result, RAW[0]).observed == pytest.approx(2.0)
     assert {check.worst for check in result.checks if not check} == {"evaluation image 4 (scc_20x_4.jpg)"}
 
 
@@ -91,6 +123,37 @@ def test_an_overlay_of_another_threshold_fails(run: HandmadeRun):
     case = run.workspace.tap_cases("evaluation")[0]
     run.port.arrays[f"float32/evaluation/{case.index}/overlay"][0][0, 0, 0] += 0.1
     assert failed(run.compare("gradcam", compare)) == ["gradcam/float32/overlay/max_abs"]
+
+
+@pytest.mark.parametrize("name", ["zero", "negative"])
+def test_a_made_up_dead_map_that_is_zero_in_the_port_fails(run: HandmadeRun, name: str):
+    run.port.arrays[f"fixture/{name}"][0][:] = 0.0
+    result = run.compare("gradcam", compare)
+    assert failed(result) == [f"gradcam/none/fixture/{name}/present"]
+    assert find(result, f"gradcam/none/fixture/{name}/present").reason == "not-a-number at different places: 12 elements"
+    assert result.compared == result.expected - 1
+
+
+def test_a_lowest_value_that_becomes_zero_fails(run: HandmadeRun):
+    raw = FIXTURE_MAPS["positive"]
+    run.port.arrays["fixture/positive"] = ((raw - raw.min()) / (raw.max() - raw.min()), "HW")
+    result = run.compare("gradcam", compare)
+    assert failed(result) == ["gradcam/float32/fixture/max_abs"]
+    check = find(result, "gradcam/float32/fixture/max_abs")
+    assert (check.observed, check.worst) == (0.25, "positive")
+
+
+@pytest.mark.parametrize(("values", "found"), [({"batch": "explained"}, "explained"), ({}, "not asked for")])
+def test_two_images_that_are_explained_at_once_fail(run: HandmadeRun, values: dict[str, object], found: str):
+    run.port.values = values
+    result = run.compare("gradcam", compare)
+    assert failed(result) == ["gradcam/exact/batch/refused"]
+    assert find(result, "gradcam/exact/batch/refused").reason == f"two images at once must be refused: they were {found}"
+
+
+def test_what_a_peak_is():
+    assert to_peak(np.array([[1.0, -4.0]])).tolist() == [[0.25, -1.0]]
+    assert to_peak(np.zeros(MAP)).tolist() == np.zeros(MAP).tolist()
 
 
 def test_what_dead_means():

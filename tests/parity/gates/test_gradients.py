@@ -7,8 +7,8 @@ import pytest
 
 from parity.gates.gradients import compare as module
 from parity.gates.gradients.compare import compare
-from parity.training import HEIGHT_PX, TRAINABLE, WIDTH_PX, is_without_gradient
-from parity.verdict import GateResult, Verdict
+from parity.training import HEIGHT_PX, STEPPED, TRAINABLE, WIDTH_PX, is_without_gradient
+from parity.verdict import Check, GateResult, Verdict
 
 from .conftest import HandmadeRun
 
@@ -30,6 +30,8 @@ def run(handmade: HandmadeRun, monkeypatch: pytest.MonkeyPatch) -> HandmadeRun:
         handmade.legacy.arrays[f"float64/{tensor.legacy}"] = (gradient, tensor.axes)
         order = [tensor.axes.index(letter) for letter in tensor.port_axes]
         handmade.port.arrays[f"float64/{tensor.legacy}"] = (gradient.transpose(order).copy(), tensor.port_axes)
+    for side in (handmade.legacy, handmade.port):
+        side.values["stepped"] = dict.fromkeys(STEPPED, True)
     return handmade
 
 
@@ -37,15 +39,50 @@ def failed(result: GateResult) -> list[str]:
     return [check.id for check in result.checks if check.verdict is not Verdict.PASS]
 
 
+def find(result: GateResult, check_id: str) -> Check:
+    return next(check for check in result.checks if check.id == check_id)
+
+
 def test_equal_gradients_pass(run: HandmadeRun):
     result = run.compare("gradients", compare)
     assert failed(result) == []
-    assert result.expected == result.compared == 3 + len(FEW)
+    assert result.expected == result.compared == 3 + 1 + len(FEW)
 
 
 def test_there_are_twenty_tensors_without_a_gradient():
     assert sum(is_without_gradient(tensor.legacy) for tensor in TRAINABLE) == 20
     assert len(TRAINABLE) == 274 - 2 * 49
+
+
+def test_a_step_must_change_all_but_those_and_the_first_bias():
+    left = {tensor.legacy for tensor in TRAINABLE} - set(STEPPED)
+    assert left == {"conv1_conv/bias", *(tensor.legacy for tensor in TRAINABLE if is_without_gradient(tensor.legacy))}
+    assert len(STEPPED) == len(TRAINABLE) - 21
+
+
+def test_a_tensor_that_the_port_s_step_leaves_alone_is_named(run: HandmadeRun):
+    run.port.values["stepped"] = dict.fromkeys(STEPPED, True) | {"conv3_block2_2_bn/beta": False}
+    result = run.compare("gradients", compare)
+    assert failed(result) == ["gradients/exact/stepped/equal"]
+    check = find(result, "gradients/exact/stepped/equal")
+    assert (check.observed, check.n, check.worst) == (1.0, len(STEPPED), "conv3_block2_2_bn/beta")
+    assert check.reason == "legacy / port: conv3_block2_2_bn/beta: True / False"
+
+
+@pytest.mark.parametrize("sides", [("port",), ("legacy",), ("legacy", "port")], ids=" and ".join)
+def test_a_tensor_that_is_missing_from_the_table_fails(run: HandmadeRun, sides: tuple[str, ...]):
+    for side in sides:
+        getattr(run, side).values["stepped"] = {name: True for name in STEPPED if name != "last_dense/bias"}
+    result = run.compare("gradients", compare)
+    assert failed(result) == ["gradients/exact/stepped/equal"]
+    assert find(result, "gradients/exact/stepped/equal").worst == "last_dense/bias"
+
+
+def test_no_table_of_changed_tensors_fails(run: HandmadeRun):
+    del run.port.values["stepped"]
+    result = run.compare("gradients", compare)
+    assert failed(result) == ["gradients/exact/stepped/equal"]
+    assert find(result, "gradients/exact/stepped/equal").observed == len(STEPPED)
 
 
 def test_a_wrong_element_names_its_tensor(run: HandmadeRun):

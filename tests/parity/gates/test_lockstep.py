@@ -8,12 +8,14 @@ import pytest
 from parity.architecture import BATCH_NORMS
 from parity.gates.lockstep.compare import compare
 from parity.gates.lockstep.statistics import KERAS_SHARE, norm_positions
-from parity.training import BATCHES, HEIGHT_PX, STEPS, TRAINABLE, WIDTH_PX, is_without_gradient, sample_elements
+from parity.training import EPOCHS, HEIGHT_PX, TRAINABLE, WIDTH_PX, is_without_gradient, sample_elements
 from parity.verdict import Check, GateResult, Verdict
 
 from .conftest import HandmadeRun
 
-LENGTHS = (3, 3, 3, 3, 3, 2, 3)  # the last batch of an epoch is short; then the validation batch
+LENGTHS = (3, 2, 3)  # the last batch of an epoch is short; then the validation batch
+BATCHES = len(LENGTHS) - 1
+STEPS = BATCHES * EPOCHS
 
 
 @pytest.fixture
@@ -64,15 +66,33 @@ def find(result: GateResult, check_id: str) -> Check:
 def test_the_same_training_passes(run: HandmadeRun):
     result = run.compare("lockstep", compare)
     assert failed(result) == []
-    assert result.expected == result.compared == 2 * 7 + STEPS + 2 + 3 * len(TRAINABLE) + 2 * len(BATCH_NORMS)
+    assert result.expected == result.compared == 2 * len(LENGTHS) + STEPS + 2 + 3 * len(TRAINABLE) + 2 * len(BATCH_NORMS)
     assert find(result, "lockstep/float64/running_variance/max_rel").observed < 1e-12
 
 
 def test_the_step_at_which_the_losses_part_is_named(run: HandmadeRun):
-    run.port.arrays["float64/loss"][0][3:] *= 1 + np.geomspace(1e-10, 1e-3, STEPS - 3)
+    run.port.arrays["float64/loss"][0][1:] *= 1 + np.geomspace(1e-10, 1e-3, STEPS - 1)
     result = run.compare("lockstep", compare)
     assert failed(result) == ["lockstep/float64/loss/rel"]
-    assert find(result, "lockstep/float64/loss/rel").worst == "step 12; the losses part at step 4"
+    assert find(result, "lockstep/float64/loss/rel").worst == "step 4; the losses part at step 2"
+
+
+def test_losses_of_zero_on_both_sides_pass(run: HandmadeRun):
+    for side in (run.legacy, run.port):
+        side.arrays["float64/loss"][0][2] = 0.0
+    result = run.compare("lockstep", compare)
+    assert failed(result) == []
+    assert find(result, "lockstep/float64/loss/rel").observed == 0.0
+
+
+@pytest.mark.parametrize(("legacy", "port", "error"), [(0.0, 1e-30, np.inf), (0.5, 0.0, 1.0)])
+def test_a_loss_of_zero_on_one_side_fails(run: HandmadeRun, legacy: float, port: float, error: float):
+    run.legacy.arrays["float64/loss"][0][2] = legacy
+    run.port.arrays["float64/loss"][0][2] = port
+    result = run.compare("lockstep", compare)
+    assert failed(result) == ["lockstep/float64/loss/rel"]
+    check = find(result, "lockstep/float64/loss/rel")
+    assert (check.observed, check.worst) == (error, "step 3; the losses part at step 3")
 
 
 def test_a_wrong_weight_names_its_tensor(run: HandmadeRun):

@@ -97,6 +97,19 @@ def test_an_extra_tensor_fails(run: HandmadeRun):
     assert failed(run.compare("weights", compare)) == ["weights/exact/port/names"]
 
 
+@pytest.mark.parametrize("whole", [True, False])
+def test_a_converter_that_refused_fails_first_with_its_words(run: HandmadeRun, whole: bool):
+    run.port.values["refused"] = "ConversionError: conv1_conv/kernel has another shape"
+    if not whole:
+        del run.port.arrays["conv1.weight"]
+    result = run.compare("weights", compare)
+    first = result.first_failure
+    assert first is not None
+    assert first.id == "weights/none/port/converted"
+    assert len(failed(result)) == (1 if whole else 3), "the missing tensor and its name come after"
+    assert first.reason == "the port's converter says: ConversionError: conv1_conv/kernel has another shape"
+
+
 @pytest.mark.parametrize("side", ["legacy", "port"])
 def test_no_fresh_model_fails(run: HandmadeRun, side: str):
     del getattr(run, side).values["fresh"]

@@ -1,0 +1,118 @@
+"""One planted fault for each gate, in real processes on a small cohort; a fault of one's own; what a choice may be."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from parity.faults.runs import suite_gates
+from parity.faults.suite import Choice, run_suite
+from parity.workspace import PROJECT
+
+from .conftest import TIMEOUT_S
+
+# Gate -> a fault that it catches first, and soon.
+CAUGHT = {
+    "config": "fixed_scale_rounding",
+    "numerics": "tf32_conv_default",
+    "decode": "bgr_channel_order",
+    "preprocess": "scale_twice",
+    "augment": "aug_off_train",
+    "loader": "peek_extra_draws",
+    "weights": "dense_reshape_not_T",
+    "blocks": "pool_pad_neginf",
+    "inference": "dropout_missing_or_2d",
+    "loss": "ce_weight_sum_normalised",
+    "gradients": "param_subset",
+    "optimizer": "adam_eps_value",
+    "bn_state": "bn_var_biased",
+    "schedule": "checkpoint_last",
+    "lockstep": "missing_zero_grad",
+    "metrics": "confusion_normalise",
+    "gradcam": "cam_logits",
+}
+SUBSET_LIMIT_S = 180
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("faults")
+
+
+@pytest.fixture(scope="module")
+def subset(folder: Path, cohort: Path, checkpoint: Path) -> dict[str, Any]:
+    start = time.monotonic()
+    scorecard = run_suite(Choice(only=tuple(CAUGHT.values()), out=folder), lambda _: None, (cohort, checkpoint))
+    elapsed_s = time.monotonic() - start
+    print(f"one fault for each of {len(CAUGHT)} gates: {elapsed_s:.0f} s")
+    assert elapsed_s <= SUBSET_LIMIT_S
+    return scorecard
+
+
+def test_every_gate_catches_a_fault_that_is_its_own(subset: dict[str, Any]):
+    assert set(CAUGHT) == set(suite_gates())
+    assert subset["correct_port"]["verdict"] == "PASS", subset["correct_port"]
+    rows = {row["id"]: row for row in subset["faults"]}
+    first = {gate: rows[fault]["first_failing_gate"] for gate, fault in CAUGHT.items()}
+    assert first == {gate: None if gate == "config" else gate for gate in CAUGHT}, rows
+    assert all(row["detected"] and row["localised"] for row in rows.values()), rows
+    assert subset["shortcomings"] == []
+
+
+def test_config_names_the_parameter_and_is_passed_over(subset: dict[str, Any]):
+    rows = {row["id"]: row for row in subset["faults"]}
+    assert "data/odd_scale/size" in rows["fixed_scale_rounding"]["config_named"]
+    assert "training/optimizer/epsilon" in rows["adam_eps_value"]["config_named"]
+    assert rows["cam_logits"]["config_named"] is None
+
+
+def test_a_suite_goes_on_from_what_it_has(subset: dict[str, Any], folder: Path, cohort: Path, checkpoint: Path):
+    forgotten = CAUGHT["decode"]
+    (folder / "results" / "faults" / "decode" / f"{forgotten}.json").unlink()
+    start = time.monotonic()
+    again = run_suite(Choice(only=tuple(CAUGHT.values()), out=folder), lambda _: None, (cohort, checkpoint))
+    assert time.monotonic() - start < 60
+    kept = [row for row in again["faults"] if row["id"] != forgotten]
+    assert kept == [row for row in subset["faults"] if row["id"] != forgotten]
+    assert json.loads((folder / "scorecard.json").read_text(encoding="utf-8")) == again
+
+
+def test_nothing_of_a_fault_is_left(subset: dict[str, Any], folder: Path):
+    assert not any((folder / "work").iterdir())
+
+
+def test_faults_of_ones_own_are_caught(subset: dict[str, Any], folder: Path, tmp_path: Path, cohort: Path, checkpoint: Path):
+    own = tmp_path / "suite"
+    own.mkdir()
+    shutil.copytree(folder / "base", own / "base")
+    example = PROJECT / "docs" / "own_faults.py"
+    scorecard = run_suite(Choice(file=example, out=own), lambda _: None, (cohort, checkpoint))
+    assert {row["id"]: row["first_failing_gate"] for row in scorecard["faults"]} == {
+        "validation_images_flipped": "decode",
+        "dense_layer_of_another_activation": "blocks",
+    }
+    assert scorecard["score"] == {"detected": 2, "localised": 2, "of": 2}
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--only", "no_such_fault"), "--only"),
+        (("--stage", "kitchen"), "--stage"),
+        (("--tier", "4"), "--tier"),
+        (("--faults-from", "nowhere.py"), "--faults-from"),
+    ],
+    ids=["fault", "stage", "tier", "file"],
+)
+def test_a_choice_that_does_not_exist_is_bad_input(words: tuple[str, str], message: str):
+    command = [sys.executable, "-m", "parity", "faults", *words]
+    done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert message in done.stderr
