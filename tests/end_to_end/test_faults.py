@@ -38,7 +38,7 @@ CAUGHT = {
     "metrics": "confusion_normalise",
     "gradcam": "cam_logits",
 }
-SUBSET_LIMIT_S = 180
+SUBSET_LIMIT_S, SUITE_LIMIT_S = 180, 1800
 
 
 @pytest.fixture(scope="module")
@@ -116,3 +116,25 @@ def test_a_choice_that_does_not_exist_is_bad_input(words: tuple[str, str], messa
     done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
     assert done.returncode == 2, done.stdout + done.stderr
     assert message in done.stderr
+
+
+@pytest.mark.slow
+def test_the_whole_suite_catches_what_it_must_in_half_an_hour(tmp_path: Path):
+    """On the demo; every number that the scorecard is asked for is asserted here too, from the file."""
+    start = time.monotonic()
+    command = [sys.executable, "-m", "parity", "faults", "--out", str(tmp_path)]
+    done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, timeout=2 * SUITE_LIMIT_S, check=False)
+    elapsed_s = time.monotonic() - start
+    print(done.stdout)
+    print(f"the whole suite: {elapsed_s:.0f} s")
+    assert done.returncode == 0, done.stdout + done.stderr
+    scorecard = json.loads((tmp_path / "scorecard.json").read_text(encoding="utf-8"))
+    by_tier = {tier: [row for row in scorecard["faults"] if row["tier"] == tier] for tier in ("1", "2", "3")}
+    assert {tier: len(rows) for tier, rows in by_tier.items()} == {"1": 92, "2": 23, "3": 4}
+    assert all(row["verdict"] == "FAIL" for row in by_tier["1"])
+    assert sum(row["localised"] for row in by_tier["1"]) >= 0.95 * 92
+    assert sum(row["detected"] for row in [*by_tier["2"], *by_tier["3"]]) >= 0.95 * 27
+    assert [row["verdict"] for row in scorecard["correct_port"]["runs"]] == ["PASS"] * 20
+    assert len(scorecard["controls"]) == 6
+    assert all(row["as_expected"] for row in [*scorecard["controls"], *scorecard["hazards"]])
+    assert elapsed_s <= SUITE_LIMIT_S

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +12,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from parity.gates.schedule.contract import GENERATED_PREFIX, GENERATED_TRACES, NAMED, Trace, write_traces
+from parity.workspace import PROJECT
 
 MIN_DELTA = 1e-4
 SPARE = 1.5  # some examples make the same trace
@@ -62,5 +65,14 @@ def _make_trace(example: Example) -> Trace:
 
 
 def write_schedule_fixtures(path: Path) -> None:
-    """Write the named and the generated traces."""
-    write_traces(path, (*NAMED, *generate_traces()))
+    """Write the named and the generated traces, in a process of its own.
+
+    Hypothesis draws some numbers from the constants of whatever modules are loaded: in one process that had loaded more than
+    another the traces would be others, and every recording out of date.
+    """
+    command = [sys.executable, "-m", "parity.gates.schedule.traces", str(path)]
+    subprocess.run(command, cwd=PROJECT, check=True)
+
+
+if __name__ == "__main__":
+    write_traces(Path(sys.argv[1]), (*NAMED, *generate_traces()))

@@ -53,6 +53,7 @@ def run(handmade: HandmadeRun) -> HandmadeRun:
         handmade.port.arrays[small_name(number)] = (images.transpose(0, 3, 1, 2).copy(), "NCHW")
     for side in (handmade.legacy, handmade.port):
         fill(side.arrays)
+    handmade.legacy.values["noise"] = {"max_rel": 1e-6, "norm_rel": 1e-6}
     return handmade
 
 
@@ -146,6 +147,36 @@ def test_large_batches_are_expected_where_the_profile_asks_for_them(run: Handmad
     for side in (run.legacy, run.port):
         fill(side.arrays, "large")
     assert run.compare("bn_state", compare).verdict is Verdict.PASS
+
+
+@pytest.mark.parametrize(
+    ("noise", "error", "verdict"),
+    [
+        (1e-6, 4e-6, "PASS"),
+        (1e-6, 6e-6, "FAIL"),
+        (8e-6, 2e-5, "PASS"),
+        (8e-6, 3e-5, "FAIL"),
+        (1.0, 9e-5, "PASS"),
+        (1.0, 2e-4, "FAIL"),
+    ],
+    ids=["within", "over", "as noisy as the legacy", "noisier", "below the ceiling", "over the ceiling"],
+)
+def test_a_sensitive_network_widens_its_limit_up_to_the_ceiling(run: HandmadeRun, noise: float, error: float, verdict: str):
+    run.legacy.values["noise"] = {"max_rel": noise, "norm_rel": noise}
+    truth, axes = run.port.arrays["small/pass10/post_bn/mean"]
+    found = truth.astype(np.float64)
+    found[np.abs(truth).argmax()] *= 1 + error
+    for mark in ("pass10", EVALUATED):
+        run.port.arrays[f"small/{mark}/post_bn/mean"] = (found.astype(np.float32), axes)
+    result = run.compare("bn_state", compare)
+    assert result.verdict.value == verdict, failed(result)
+    assert {check.noise_floor for check in result.checks if "/float32/" in check.id} == {noise}
+
+
+def test_a_legacy_that_did_not_measure_its_noise_is_no_judge(run: HandmadeRun):
+    del run.legacy.values["noise"]
+    with pytest.raises(KeyError):
+        run.compare("bn_state", compare)
 
 
 def test_sizes_of_the_profiles():

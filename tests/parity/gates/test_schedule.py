@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import math
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 from parity.artefact import hash_file
 from parity.gates.schedule.compare import compare
 from parity.gates.schedule.contract import GATE, NAMED, NONE, QUANTITIES, TRACES_FILE, Replay, Trace, read_traces, write_traces
-from parity.gates.schedule.traces import generate_traces
+from parity.gates.schedule.traces import generate_traces, write_schedule_fixtures
 from parity.reuse import recording_key
 from parity.verdict import GateResult, Verdict
 
@@ -122,6 +123,16 @@ def test_traces_go_round_exactly(tmp_path: Path):
     assert math.isnan(found.val_loss[-1])
     assert (found.name, found.init_lr, found.patience, found.patience_lr) == ("a", 1e-7, 3, None)
     assert "NaN" not in json.dumps(json.loads((tmp_path / "traces.json").read_text()), allow_nan=False)
+
+
+def test_the_fixtures_do_not_depend_on_what_else_is_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    write_schedule_fixtures(tmp_path / "first.json")
+    (tmp_path / "full_of_constants.py").write_text("NUMBERS = (0.1234567, 0.7654321, 2.5e-5, 12345)\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    importlib.import_module("full_of_constants")
+    write_schedule_fixtures(tmp_path / "second.json")
+    assert (tmp_path / "first.json").read_bytes() == (tmp_path / "second.json").read_bytes()
+    assert len(read_traces(tmp_path / "first.json")) == 216
 
 
 def test_the_generated_traces_are_many_different_and_always_the_same():
