@@ -87,8 +87,10 @@ def run_suite(choice: Choice, listen: Listener, source: tuple[Path, Path] | None
     faults = choice.faults()
     start = time.monotonic()
     base = prepare_base(choice, listen, source or (demo_dataset(listen), demo_checkpoint(listen)))
-    results = Results(choice.out / "results", hash_everything(base.run, choice))
-    correct = results.find("correct port", lambda: _correct_port(base, choice))
+    code = hash_code()  # before anything is run: code that is edited meanwhile must not be credited with it
+    key = hash_everything(base.run, code)
+    correct = Results(choice.out / "results", key).find("correct port", lambda: _correct_port(base, choice))
+    results = Results(choice.out / "results", f"{key}+{hash_file(choice.file)}" if choice.file else key)
     base.touched = {gate: frozenset(names) for gate, names in correct["touched"].items()}
     rows = _run_faults(base, choice, faults, results, listen)
     clean, power = [], []
@@ -104,7 +106,7 @@ def run_suite(choice: Choice, listen: Listener, source: tuple[Path, Path] | None
         rows=rows,
         clean=clean,
         power=power,
-        code=hash_code(),
+        code=code,
         whole=choice.whole,
         elapsed_s=time.monotonic() - start,
     )
@@ -124,11 +126,10 @@ def prepare_base(choice: Choice, listen: Listener, source: tuple[Path, Path]) ->
     return Base(run=workspace.folder, work=choice.out / "work", gates_file=read_gates_file(PROJECT / "gates.toml"))
 
 
-def hash_everything(run: Path, choice: Choice) -> str:
-    """Return one hash over the code, what the legacy recorded, and a file of one's own faults."""
+def hash_everything(run: Path, code: str) -> str:
+    """Return one hash over the code and what the legacy recorded."""
     recorded = [Workspace(run).recording("legacy", gate).digest for gate in suite_gates()]
-    own = [hash_file(choice.file)] if choice.file else []
-    return "+".join([hash_code(), *(digest[:16] for digest in [*recorded, *own])])
+    return "+".join([code, *(digest[:16] for digest in recorded)])
 
 
 def _correct_port(base: Base, choice: Choice) -> dict[str, Any]:

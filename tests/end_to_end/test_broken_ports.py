@@ -102,6 +102,7 @@ def test_torchvision_resnet50_is_called_a_different_function(baseline: Finished,
     assert finished.gate("blocks")["follows_from"] == "weights"
 
 
+@pytest.mark.slow
 def test_config_names_the_parameter_before_the_gate_that_fails(project: Project, baseline: Finished, words, tmp_path: Path):
     project.edit("torch_port/model.py", "DROPOUT = 0.5", "DROPOUT = 0.3")
     finished = run_broken(project, baseline, words, tmp_path)

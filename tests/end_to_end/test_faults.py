@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 import sys
 import time
@@ -88,12 +87,9 @@ def test_nothing_of_a_fault_is_left(subset: dict[str, Any], folder: Path):
     assert not any((folder / "work").iterdir())
 
 
-def test_faults_of_ones_own_are_caught(subset: dict[str, Any], folder: Path, tmp_path: Path, cohort: Path, checkpoint: Path):
-    own = tmp_path / "suite"
-    own.mkdir()
-    shutil.copytree(folder / "base", own / "base")
+def test_faults_of_ones_own_are_caught(subset: dict[str, Any], folder: Path, cohort: Path, checkpoint: Path):
     example = PROJECT / "docs" / "own_faults.py"
-    scorecard = run_suite(Choice(file=example, out=own), lambda _: None, (cohort, checkpoint))
+    scorecard = run_suite(Choice(file=example, out=folder), lambda _: None, (cohort, checkpoint))
     assert {row["id"]: row["first_failing_gate"] for row in scorecard["faults"]} == {
         "validation_images_flipped": "decode",
         "dense_layer_of_another_activation": "blocks",
