@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 
 from parity.faults.runs import suite_gates
@@ -125,6 +126,7 @@ def test_the_whole_suite_catches_what_it_must_in_half_an_hour(tmp_path: Path):
     print(f"the whole suite: {elapsed_s:.0f} s")
     assert done.returncode == 0, done.stdout + done.stderr
     scorecard = json.loads((tmp_path / "scorecard.json").read_text(encoding="utf-8"))
+    jsonschema.validate(scorecard, json.loads((PROJECT / "parity" / "faults" / "schema.json").read_text(encoding="utf-8")))
     by_tier = {tier: [row for row in scorecard["faults"] if row["tier"] == tier] for tier in ("1", "2", "3")}
     assert {tier: len(rows) for tier, rows in by_tier.items()} == {"1": 92, "2": 23, "3": 4}
     assert all(row["verdict"] == "FAIL" for row in by_tier["1"])
