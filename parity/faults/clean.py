@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from parity.contract import PROFILES, SPLITS
+from parity.contract import SPLITS
 from parity.dataset import read_dataset
 from parity.errors import bad_input
 from parity.faults.lines import Worker, WorkerError
@@ -38,7 +38,7 @@ class Probe:
     Attributes:
         id: Its name.
         sentence: What is unusual about it.
-        seed: Of the weights and of the split; None takes the checkpoint and the split of the suite.
+        seed: Of a split by patient; None takes the split of the suite.
         change: How the checkpoint of the suite is changed: a request of the legacy's worker, and its words.
         environment: Variables that the legacy's process is started with.
         expected: Verdict.
@@ -58,7 +58,13 @@ class Probe:
 
 
 CLEAN_RUNS = tuple(
-    Probe(id=f"clean_{seed:02d}", sentence=f"weights, patients and images of seed {seed}", seed=seed) for seed in range(1, 21)
+    Probe(
+        id=f"clean_{seed:02d}",
+        sentence=f"weights, patients and images of seed {seed}",
+        seed=seed,
+        change=("shake", {"seed": seed}),
+    )
+    for seed in range(1, 21)
 )
 PROBES = (
     Probe(id="legacy_without_onednn", sentence="TensorFlow runs without oneDNN.", environment={"TF_ENABLE_ONEDNN_OPTS": "0"}),
@@ -150,11 +156,9 @@ class _Sides:
         data, checkpoint, split = Path(known.data), Path(known.checkpoint), known.split
         worker = self._worker("legacy", probe.environment)
         if probe.seed is not None:
-            checkpoint, split = run / "checkpoint.h5", str(run / "split.csv")
+            split = str(run / "split.csv")
             write_split(data / "data.csv", Path(split), probe.seed)
-            scale = PROFILES["probe"].image_scale
-            worker.ask("fit", data=str(data), split=split, image_scale=scale, seed=probe.seed, target=str(checkpoint))
-        elif probe.change is not None:
+        if probe.change is not None:
             checkpoint = run / "checkpoint.h5"
             request, words = probe.change
             worker.ask(request, source=known.checkpoint, target=str(checkpoint), **words)
