@@ -93,6 +93,7 @@ def test_a_mistake_in_the_port_fails_at_its_place(project: Project, baseline: Fi
     assert f"first failing gate: {gate}" in finished.stdout
 
 
+@pytest.mark.slow
 def test_torchvision_resnet50_is_called_a_different_function(baseline: Finished, words, tmp_path: Path):
     folder = copy_run(baseline.folder, tmp_path / "run")
     finished = run_parity(folder, [*words, "--arch", "torchvision_resnet50"])

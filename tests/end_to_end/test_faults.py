@@ -102,11 +102,9 @@ def test_faults_of_ones_own_are_caught(subset: dict[str, Any], folder: Path, coh
     ("words", "message"),
     [
         (("--only", "no_such_fault"), "--only"),
-        (("--stage", "kitchen"), "--stage"),
-        (("--tier", "4"), "--tier"),
         (("--faults-from", "nowhere.py"), "--faults-from"),
     ],
-    ids=["fault", "stage", "tier", "file"],
+    ids=["fault", "file"],
 )
 def test_a_choice_that_does_not_exist_is_bad_input(words: tuple[str, str], message: str):
     command = [sys.executable, "-m", "parity", "faults", *words]
