@@ -38,6 +38,14 @@ class ArrayEntry:
     sha256: str
 
 
+def write_whole(path: Path, text: str) -> None:
+    """Write a text file, in UTF-8; it has its name only when it is whole, and until then what was there stays."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f"{path.name}.partial")
+    partial.write_bytes(text.encode("utf-8"))
+    partial.replace(path)
+
+
 def hash_file(path: Path) -> str:
     """Return the SHA-256 of a file's bytes."""
     digest = hashlib.sha256()

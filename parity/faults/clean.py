@@ -8,10 +8,7 @@ import shutil
 import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +16,12 @@ from parity.contract import SPLITS
 from parity.dataset import read_dataset
 from parity.errors import bad_input
 from parity.faults.lines import Worker, WorkerError
-from parity.faults.results import Progress, Results
-from parity.faults.runs import PORT_WORKER, Base, place_of, suite_gates
-from parity.pipeline import Options, make_spec, prepare
+from parity.faults.pool import Workers
+from parity.faults.runs import Base, place_of, suite_gates
+from parity.pipeline import Options, make_spec
 from parity.verdict import GateResult, Verdict, worst
 from parity.workspace import Workspace
 
-WORKERS = {"legacy": "parity.faults.legacy_worker", "port": PORT_WORKER}
 # What these gates are given is injected on both sides: neither weights nor images can change their results.
 INJECTED = ("loss", "optimizer", "schedule", "metrics")
 TRIES = 1000
@@ -82,90 +78,49 @@ PROBES = (
 )
 
 
-def record_probes(
-    base: Base, folder: Path, probes: Sequence[Probe], *, processes: int, threads: int, results: Results, progress: Progress
-) -> list[dict[str, Any]]:
-    """Run every probe that has no result yet, so many at a time, each with a warm process of either side.
+def run_probe(base: Base, folder: Path, probe: Probe, workers: Workers) -> dict[str, Any]:
+    """Record both sides of a probe, compare, and return what came of it.
 
     Args:
-        base: The suite's run, whose data and checkpoint serve where a probe has none of its own.
-        folder: For the runs.
-        probes: What to run.
-        processes: Probes at a time.
-        threads: Threads of each process.
-        results: Where results are kept.
-        progress: Told of each probe.
+        base: The suite's run, whose data and checkpoint serve where the probe has none of its own.
+        folder: For the run.
+        probe: What to run.
+        workers: Warm processes.
     """
-
-    def run_share(share: Sequence[Probe]) -> list[dict[str, Any]]:
-        rows = []
-        with ExitStack() as stack:
-            sides = _Sides(base, folder, threads, stack)
-            for probe in share:
-                rows.append(results.find(f"clean/{probe.id}", partial(sides.run, probe)))
-                progress.advance()
-        return rows
-
-    shares = [probes[start::processes] for start in range(processes)]
-    with ThreadPoolExecutor(processes) as pool:
-        found = {row["id"]: row for rows in pool.map(run_share, shares) for row in rows}
-    return [found[probe.id] for probe in probes]
-
-
-class _Sides:
-    """Warm processes of both sides, started when they are first asked for."""
-
-    def __init__(self, base: Base, folder: Path, threads: int, stack: ExitStack) -> None:
-        self.base = base
-        self.folder = folder
-        self.threads = threads
-        self._stack = stack
-        self._workers: dict[tuple[str, str], Worker] = {}
-
-    def _worker(self, side: str, environment: Mapping[str, str]) -> Worker:
-        key = (side, str(environment))
-        if key not in self._workers:
-            log = self.folder.parent / "log" / f"clean {side}.txt"
-            worker = Worker(side, WORKERS[side], log, self.threads, environment)
-            self._workers[key] = self._stack.enter_context(worker)
-        return self._workers[key]
-
-    def run(self, probe: Probe) -> dict[str, Any]:
-        """Record both sides of a probe, compare, and return what came of it."""
-        start = time.monotonic()
-        run = self.folder / probe.id
+    start = time.monotonic()
+    run = folder / probe.id
+    shutil.rmtree(run, ignore_errors=True)
+    run.mkdir(parents=True)
+    try:
+        _record_legacy(base, probe, run, workers.get("legacy", probe.environment))
+        port = workers.get("port")
+        port.ask("begin", run=str(run), fault=None, convert=True)
+        for gate in probe.gates:
+            port.ask("record", gate=gate)
+        port.ask("end")
+        row = _row(probe, [base.compare(gate, run) for gate in probe.gates])
+    except WorkerError as error:
+        row = _row(probe, [], reason=str(error))
+    finally:
         shutil.rmtree(run, ignore_errors=True)
-        run.mkdir(parents=True)
-        try:
-            self._prepare(probe, run)
-            worker = self._worker("port", {})
-            worker.ask("begin", run=str(run), fault=None, convert=True)
-            for gate in probe.gates:
-                worker.ask("record", gate=gate)
-            worker.ask("end")
-            row = _row(probe, [self.base.compare(gate, run) for gate in probe.gates])
-        except WorkerError as error:
-            row = _row(probe, [], reason=str(error))
-        finally:
-            shutil.rmtree(run, ignore_errors=True)
-        return {**row, "seconds": round(time.monotonic() - start, 1)}
+    return {**row, "seconds": round(time.monotonic() - start, 1)}
 
-    def _prepare(self, probe: Probe, run: Path) -> None:
-        """Make the checkpoint of a probe and record the legacy's side."""
-        known = Workspace(self.base.run).spec
-        data, checkpoint, split = Path(known.data), Path(known.checkpoint), known.split
-        worker = self._worker("legacy", probe.environment)
-        if probe.seed is not None:
-            split = str(run / "split.csv")
-            write_split(data / "data.csv", Path(split), probe.seed)
-        if probe.change is not None:
-            checkpoint = run / "checkpoint.h5"
-            request, words = probe.change
-            worker.ask(request, source=known.checkpoint, target=str(checkpoint), **words)
-        options = Options(profile="probe", device="cpu", split=split, gates=probe.gates, out=run)
-        workspace = Workspace(run)
-        prepare(workspace, make_spec(options, data, read_dataset(data, options.resolution), checkpoint), options)
-        worker.ask("record", run=str(run))
+
+def _record_legacy(base: Base, probe: Probe, run: Path, worker: Worker) -> None:
+    """Make the checkpoint and the split of a probe, and record the legacy's side."""
+    known = Workspace(base.run).spec
+    data, checkpoint, split = Path(known.data), Path(known.checkpoint), known.split
+    if probe.seed is not None:
+        split = str(run / "split.csv")
+        write_split(data / "data.csv", Path(split), probe.seed)
+    if probe.change is not None:
+        checkpoint = run / "checkpoint.h5"
+        request, words = probe.change
+        worker.ask(request, source=known.checkpoint, target=str(checkpoint), **words)
+    options = Options(profile="probe", device="cpu", split=split, gates=probe.gates, out=run)
+    make_spec(options, data, read_dataset(data, options.resolution), checkpoint).write_json(Workspace(run).spec_path)
+    (run / "fixtures").symlink_to(base.run / "fixtures")
+    worker.ask("record", run=str(run))
 
 
 def _row(probe: Probe, results: Sequence[GateResult], reason: str = "") -> dict[str, Any]:

@@ -42,23 +42,20 @@ class Worker:
     """A warm process of a side.
 
     Args:
-        side: ``legacy`` or ``port``: whose environment.
-        module: Program to run; it calls `serve`.
+        side: ``legacy`` or ``port``: whose environment, and which program (``parity.faults.<side>_worker``).
         log: File that takes everything the program prints; added to.
         threads: Threads that it computes on.
         environment: Variables that it is started with.
     """
 
-    def __init__(
-        self, side: str, module: str, log: Path, threads: int, environment: Mapping[str, str] = MappingProxyType({})
-    ) -> None:
+    def __init__(self, side: str, log: Path, threads: int, environment: Mapping[str, str] = MappingProxyType({})) -> None:
         log.parent.mkdir(parents=True, exist_ok=True)
         self.log = log
         variables = {**KEEP_MEMORY, **os.environ, "PYTHONPATH": str(PROJECT), "OMP_NUM_THREADS": str(threads), **environment}
         with log.open("a", encoding="utf-8") as errors:
             self._process = subprocess.Popen(
-                [interpreter(side), "-m", module], cwd=PROJECT, env=variables, text=True, encoding="utf-8",
-                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors,
+                [interpreter(side), "-m", f"parity.faults.{side}_worker"], cwd=PROJECT, env=variables,
+                text=True, encoding="utf-8", stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors,
             )  # fmt: skip
 
     def ask(self, do: str, **words: Any) -> dict[str, Any]:

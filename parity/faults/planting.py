@@ -85,8 +85,9 @@ class Swap:
 
     @contextmanager
     def __call__(self, workspace: Workspace) -> Iterator[None]:
-        owner_name, _, name = self.where.replace(":", ".").rpartition(".")
-        owner = find(_as_place(owner_name, self.where))
+        module, _, path = self.where.partition(":")
+        parents, _, name = path.rpartition(".")
+        owner = find(f"{module}:{parents}")
         before = vars(owner).get(name, ABSENT)
         setattr(owner, name, find(self.replacement))
         try:
@@ -136,11 +137,6 @@ def find(place: str) -> Any:
     except (ImportError, AttributeError) as error:
         raise PlantingError(f"{place} must name something to plant a fault in: {error}") from error
     return found
-
-
-def _as_place(dotted: str, where: str) -> str:
-    module = where.partition(":")[0]
-    return f"{module}:{dotted[len(module) + 1 :]}"
 
 
 def _innermost(found: Any, where: str) -> FunctionType:

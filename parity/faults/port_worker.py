@@ -18,11 +18,11 @@ from unittest.mock import patch
 
 from parity.faults.catalogue import find_fault
 from parity.faults.lines import serve
+from parity.faults.runs import CONVERT
 from parity.recorder import record_gate
 from parity.sides import port
 from parity.workspace import Workspace
 
-CONVERT = "convert"  # what the weights go through before any gate
 TRACED = ("torch_port", "albumentations", "cv2", "parity.sides")
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from parity.faults.fault import Fault
-from parity.faults.lines import Worker, WorkerError
+from parity.faults.lines import WorkerError
 from parity.faults.planting import Planter, edit
+from parity.faults.pool import Workers
 from parity.faults.runs import Base
 from parity.faults.stages.decode import READ
 from parity.faults.stages.loss import WEIGHTED
@@ -153,7 +153,7 @@ _PROBES = (
 PROBES: Mapping[str, PowerProbe] = {probe.gate: probe for probe in _PROBES}
 
 
-def find_smallest(base: Base, worker: Worker, gate: str) -> dict[str, Any]:
+def find_smallest(base: Base, gate: str, workers: Workers) -> dict[str, Any]:
     """Return the smallest power of two (of the exact probes: the one change there is) at which the gate fails.
 
     A gate that sees a fault is taken to see every larger one.
@@ -161,29 +161,20 @@ def find_smallest(base: Base, worker: Worker, gate: str) -> dict[str, Any]:
     probe = PROBES[gate]
     row: dict[str, Any] = {"gate": gate, "sentence": probe.sentence, "exact": probe.exact}
     try:
-        if not is_seen(base, worker, gate, 1.0):
+        if not is_seen(base, gate, 1.0, workers):
             return {**row, "smallest": None}
         if probe.exact:
             return {**row, "smallest": 1.0}
         unseen, seen = SMALLEST, LARGEST
         while seen - unseen > 1:
             middle = (seen + unseen) // 2
-            seen, unseen = (middle, unseen) if is_seen(base, worker, gate, 2.0**middle) else (seen, middle)
+            seen, unseen = (middle, unseen) if is_seen(base, gate, 2.0**middle, workers) else (seen, middle)
     except WorkerError as error:
         return {**row, "smallest": None, "verdict": Verdict.NOT_RUN.value, "reason": str(error)}
     return {**row, "smallest": 2.0**seen}
 
 
-def is_seen(base: Base, worker: Worker, gate: str, amount: float) -> bool:
+def is_seen(base: Base, gate: str, amount: float, workers: Workers) -> bool:
     """Return whether the gate alone fails with a fault of this size."""
-    fault = PROBES[gate].fault(amount)
-    convert = base.converts(fault)
-    folder = base.open(fault.id, convert=convert)
-    try:
-        worker.ask("begin", run=str(folder), fault={"id": gate, "amount": amount}, convert=convert)
-        worker.ask("record", gate=gate)
-        seen = base.compare(gate, folder).verdict is Verdict.FAIL
-        worker.ask("end")
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-    return seen
+    with base.planted(PROBES[gate].fault(amount), {"id": gate, "amount": amount}, workers) as ask:
+        return ask(gate).verdict is Verdict.FAIL

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
-from threading import Lock
 from typing import Any
 
-from parity.processes import Listener
+from parity.artefact import write_whole
 
 
 class Results:
@@ -39,26 +37,5 @@ class Results:
             return found
         made = make()
         if made.get("verdict") != "NOT_RUN":
-            path = self.folder / f"{name}.json"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            partial = path.with_suffix(".partial")
-            partial.write_text(json.dumps({"key": self.key, "result": made}), encoding="utf-8")
-            partial.replace(path)
+            write_whole(self.folder / f"{name}.json", json.dumps({"key": self.key, "result": made}))
         return made
-
-
-@dataclass
-class Progress:
-    """Counts what is done, over threads."""
-
-    listen: Listener
-    step: str
-    of: int
-    done: int = 0
-    _lock: Lock = field(default_factory=Lock)
-
-    def advance(self) -> None:
-        """Count one."""
-        with self._lock:
-            self.done += 1
-            self.listen({"side": "faults", "step": self.step, "done": self.done, "of": self.of})

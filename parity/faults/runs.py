@@ -5,7 +5,8 @@ from __future__ import annotations
 import importlib.util
 import shutil
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,13 +14,13 @@ from typing import Any
 from parity.contract import GATES
 from parity.faults.fault import Fault
 from parity.faults.lines import Worker, WorkerError
+from parity.faults.pool import Workers
 from parity.judge import compare_gate
 from parity.tolerance import GatesFile
 from parity.verdict import GateResult, Verdict, worst
 from parity.workspace import Workspace
 
-PORT_WORKER = "parity.faults.port_worker"
-CONVERT = "convert"
+CONVERT = "convert"  # what the weights go through before any gate
 READS_WEIGHTS = "torch_port.port_files:read_safetensors"
 ALWAYS = ("config", "numerics")  # they read what is set, not only what is called, and take no time
 NOTED = "config"  # its failure is noted; where the fault is, the numbers say
@@ -86,6 +87,33 @@ class Base:
             (folder / "weights/port.safetensors").symlink_to(self.run / "weights/port.safetensors")
         return folder
 
+    @contextmanager
+    def planted(self, fault: Fault, words: Mapping[str, Any], workers: Workers) -> Iterator[Callable[[str], GateResult]]:
+        """Hold a fault in the port inside the block; yield what records a gate with it and returns its result.
+
+        Args:
+            fault: The fault.
+            words: How the port's process finds it.
+            workers: Warm processes.
+
+        Raises:
+            WorkerError: It cannot be planted, or the process has ended.
+        """
+        convert = self.converts(fault)
+        folder = self.open(fault.id, convert=convert)
+        worker = workers.get("port")
+
+        def ask(gate: str) -> GateResult:
+            worker.ask("record", gate=gate)
+            return self.compare(gate, folder)
+
+        try:
+            worker.ask("begin", run=str(folder), fault=dict(words), convert=convert)
+            yield ask
+            worker.ask("end")
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
 
 def trace_port(base: Base, worker: Worker) -> tuple[list[GateResult], dict[str, frozenset[str]]]:
     """Record the correct port, gate by gate; return the results and the functions that each gate runs."""
@@ -95,39 +123,31 @@ def trace_port(base: Base, worker: Worker) -> tuple[list[GateResult], dict[str, 
     return [base.compare(gate, base.run) for gate in suite_gates()], touched
 
 
-def run_fault(base: Base, worker: Worker, fault: Fault, words: Mapping[str, Any]) -> dict[str, Any]:
+def run_fault(base: Base, fault: Fault, words: Mapping[str, Any], workers: Workers) -> dict[str, Any]:
     """Plant a fault, run the gates up to the first that fails, and return the fault's row of the scorecard.
 
     Args:
         base: What it is held against.
-        worker: Warm process of the port.
         fault: The fault.
-        words: How the worker finds it.
+        words: How the port's process finds it.
+        workers: Warm processes.
     """
     start = time.monotonic()
-    convert = base.converts(fault)
-    folder = base.open(fault.id, convert=convert)
     try:
-        worker.ask("begin", run=str(folder), fault=dict(words), convert=convert)
-        results = record_until_failure(base, worker, folder, base.gates_of(fault))
-        worker.ask("end")
+        with base.planted(fault, words, workers) as ask:
+            results = list(until_failure(map(ask, base.gates_of(fault))))
         row = judge(fault, results)
     except WorkerError as error:
         row = {**fault.to_dict(), **_row(Verdict.NOT_RUN, None, None, str(error))}
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
     return {**row, "seconds": round(time.monotonic() - start, 2)}
 
 
-def record_until_failure(base: Base, worker: Worker, folder: Path, gates: Iterable[str]) -> list[GateResult]:
-    """Record and compare gates in order, up to the first that fails; `config` is passed over."""
-    results = []
-    for gate in gates:
-        worker.ask("record", gate=gate)
-        results.append(base.compare(gate, folder))
-        if gate != NOTED and results[-1].verdict is Verdict.FAIL:
-            break
-    return results
+def until_failure(results: Iterable[GateResult]) -> Iterator[GateResult]:
+    """Yield results up to the first that fails; `config` is passed over."""
+    for result in results:
+        yield result
+        if result.gate != NOTED and result.verdict is Verdict.FAIL:
+            return
 
 
 def judge(fault: Fault, results: Sequence[GateResult]) -> dict[str, Any]:

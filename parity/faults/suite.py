@@ -5,25 +5,23 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from parity.artefact import hash_file
-from parity.contract import RunSpec
+from parity.artefact import hash_file, write_whole
 from parity.dataset import read_dataset
 from parity.demo.cache import demo_checkpoint, demo_dataset
 from parity.faults.catalogue import all_faults, read_faults
-from parity.faults.clean import CLEAN_RUNS, PROBES, record_probes
+from parity.faults.clean import CLEAN_RUNS, PROBES, run_probe
 from parity.faults.fault import Fault
-from parity.faults.lines import Worker, WorkerError
+from parity.faults.lines import WorkerError
+from parity.faults.pool import Pool, Workers
 from parity.faults.power import PROBES as POWER
 from parity.faults.power import find_smallest
-from parity.faults.results import Progress, Results
-from parity.faults.runs import PORT_WORKER, Base, run_fault, suite_gates, trace_port
+from parity.faults.results import Results
+from parity.faults.runs import Base, run_fault, suite_gates, trace_port
 from parity.faults.scorecard import FOLDER, hash_code, make_scorecard
 from parity.pipeline import Options, make_spec, prepare, record_side
 from parity.processes import Listener
@@ -60,17 +58,15 @@ class Choice:
         """Threads of each process."""
         return max(1, (os.cpu_count() or 1) // self.processes)
 
-    def faults(self) -> dict[str, list[Fault]]:
-        """Return the chosen faults by stage."""
-        found: dict[str, list[Fault]] = {}
-        for fault in read_faults(self.file) if self.file else all_faults():
-            if (
-                (not self.only or fault.id in self.only)
-                and (not self.stages or fault.stage in self.stages)
-                and (not self.tiers or fault.tier.value in self.tiers)
-            ):
-                found.setdefault(fault.stage, []).append(fault)
-        return found
+    def faults(self) -> list[Fault]:
+        """Return the chosen faults, in their order."""
+        return [
+            fault
+            for fault in (read_faults(self.file) if self.file else all_faults())
+            if (not self.only or fault.id in self.only)
+            and (not self.stages or fault.stage in self.stages)
+            and (not self.tiers or fault.tier.value in self.tiers)
+        ]
 
 
 def run_suite(choice: Choice, listen: Listener, source: tuple[Path, Path] | None = None) -> dict[str, Any]:
@@ -89,18 +85,27 @@ def run_suite(choice: Choice, listen: Listener, source: tuple[Path, Path] | None
     base = prepare_base(choice, listen, source or (demo_dataset(listen), demo_checkpoint(listen)))
     code = hash_code()  # before anything is run: code that is edited meanwhile must not be credited with it
     key = hash_everything(base.run, code)
-    correct = Results(choice.out / "results", key).find("correct port", lambda: _correct_port(base, choice))
-    results = Results(choice.out / "results", f"{key}+{hash_file(choice.file)}" if choice.file else key)
+    correct = Results(choice.out / "results", key).find("correct port", lambda: _correct_port(base, choice.out / "log"))
     base.touched = {gate: frozenset(names) for gate, names in correct["touched"].items()}
-    rows = _run_faults(base, choice, faults, results, listen)
+    results = Results(choice.out / "results", f"{key}+{hash_file(choice.file)}" if choice.file else key)
+    pool = Pool(
+        processes=choice.processes, threads=choice.threads, logs=choice.out / "log", results=results, listen=listen
+    )  # fmt: skip
+    file = {"file": str(choice.file)} if choice.file else {}
+    rows = pool.run(
+        "plant faults",
+        {f"faults/{fault.stage}/{fault.id}": partial(run_fault, base, fault, {"id": fault.id, **file}) for fault in faults},
+    )
     clean, power = [], []
     if choice.whole:
-        power = _find_power(base, choice, results, listen)
-        progress = Progress(listen, "run the correct port", len(CLEAN_RUNS) + len(PROBES))
-        clean = record_probes(
-            base, choice.out / "clean", (*CLEAN_RUNS, *PROBES),
-            processes=choice.processes, threads=choice.threads, results=results, progress=progress,
-        )  # fmt: skip
+        power = pool.run(
+            "find the smallest fault of each gate", {f"power/{gate}": partial(find_smallest, base, gate) for gate in POWER}
+        )
+        probes = (*CLEAN_RUNS, *PROBES)
+        folder = choice.out / "clean"
+        clean = pool.run(
+            "run the correct port", {f"clean/{probe.id}": partial(run_probe, base, folder, probe) for probe in probes}
+        )
     scorecard = make_scorecard(
         correct=correct,
         rows=rows,
@@ -110,7 +115,7 @@ def run_suite(choice: Choice, listen: Listener, source: tuple[Path, Path] | None
         whole=choice.whole,
         elapsed_s=time.monotonic() - start,
     )
-    (choice.out / "scorecard.json").write_text(json.dumps(scorecard, indent=1) + "\n", encoding="utf-8")
+    write_whole(choice.out / "scorecard.json", json.dumps(scorecard, indent=1) + "\n")
     return scorecard
 
 
@@ -118,7 +123,7 @@ def prepare_base(choice: Choice, listen: Listener, source: tuple[Path, Path]) ->
     """Record the legacy in the probe profile, or take what is current."""
     data, checkpoint = source
     options = Options(profile="probe", images=IMAGES, device="cpu", gates=suite_gates(), out=choice.out / "base")
-    spec: RunSpec = make_spec(options, data, read_dataset(data, options.resolution), checkpoint)
+    spec = make_spec(options, data, read_dataset(data, options.resolution), checkpoint)
     workspace = Workspace(options.folder)
     with workspace.lock():
         prepare(workspace, spec, options)
@@ -132,10 +137,10 @@ def hash_everything(run: Path, code: str) -> str:
     return "+".join([code, *(digest[:16] for digest in recorded)])
 
 
-def _correct_port(base: Base, choice: Choice) -> dict[str, Any]:
-    with Worker("port", PORT_WORKER, choice.out / "log" / "correct port.txt", os.cpu_count() or 1) as worker:
+def _correct_port(base: Base, logs: Path) -> dict[str, Any]:
+    with Workers(logs, os.cpu_count() or 1) as workers:
         try:
-            results, touched = trace_port(base, worker)
+            results, touched = trace_port(base, workers.get("port"))
         except WorkerError as error:
             return {"verdict": "NOT_RUN", "gates": {}, "touched": {}, "reason": str(error)}
     verdict = worst(result.verdict for result in results)
@@ -144,55 +149,3 @@ def _correct_port(base: Base, choice: Choice) -> dict[str, Any]:
         "gates": {result.gate: result.verdict.value for result in results},
         "touched": {gate: sorted(names) for gate, names in touched.items()},
     }
-
-
-def _run_faults(
-    base: Base, choice: Choice, faults: Mapping[str, Sequence[Fault]], results: Results, listen: Listener
-) -> list[dict[str, Any]]:
-    """Run the faults, stage by stage, several stages at a time; the process of the port stays warm from stage to stage."""
-    progress = Progress(listen, "plant faults", sum(map(len, faults.values())))
-    file = {"file": str(choice.file)} if choice.file else {}
-    stages = sorted(faults, key=lambda stage: -len(faults[stage]))
-
-    def run_share(number: int) -> list[dict[str, Any]]:
-        workers: list[Worker] = []
-
-        def run_one(fault: Fault) -> dict[str, Any]:
-            if not workers:
-                workers.append(Worker("port", PORT_WORKER, choice.out / "log" / f"faults {number}.txt", choice.threads))
-            row = run_fault(base, workers[0], fault, {"id": fault.id, **file})
-            if row["verdict"] == "NOT_RUN":  # whatever it left behind ends with its process
-                workers.pop().close()
-            return row
-
-        rows = []
-        try:
-            while (stage := next(left, None)) is not None:
-                for fault in faults[stage]:
-                    rows.append(results.find(f"faults/{stage}/{fault.id}", partial(run_one, fault)))
-                    progress.advance()
-        finally:
-            for worker in workers:
-                worker.close()
-        return rows
-
-    left = iter(stages)
-    with ThreadPoolExecutor(choice.processes) as pool:
-        found = {row["id"]: row for rows in pool.map(run_share, range(choice.processes)) for row in rows}
-    return [found[fault.id] for stage in faults for fault in faults[stage]]
-
-
-def _find_power(base: Base, choice: Choice, results: Results, listen: Listener) -> list[dict[str, Any]]:
-    progress = Progress(listen, "find the smallest fault of each gate", len(POWER))
-
-    def find_one(gate: str) -> dict[str, Any]:
-        def make() -> dict[str, Any]:
-            with Worker("port", PORT_WORKER, choice.out / "log" / f"power {gate}.txt", choice.threads) as worker:
-                return find_smallest(base, worker, gate)
-
-        found = results.find(f"power/{gate}", make)
-        progress.advance()
-        return found
-
-    with ThreadPoolExecutor(choice.processes) as pool:
-        return list(pool.map(find_one, POWER))

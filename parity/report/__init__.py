@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from parity.artefact import write_whole
 from parity.report.console import render_console
 from parity.report.html import render_html
 from parity.report.junit import render_junit
@@ -44,8 +45,5 @@ def render_report(folder: Path) -> list[Path]:
         "junit.xml": render_junit(report),
     }
     for name, text in renderings.items():
-        # Renamed when whole: an interruption leaves the old rendering, never half of a new one.
-        partial = folder / f"{name}.partial"
-        partial.write_bytes(text.encode("utf-8"))
-        partial.replace(folder / name)
+        write_whole(folder / name, text)
     return [folder / name for name in renderings]

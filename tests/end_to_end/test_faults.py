@@ -48,12 +48,14 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def subset(folder: Path, cohort: Path, checkpoint: Path) -> dict[str, Any]:
-    start = time.monotonic()
-    scorecard = run_suite(Choice(only=tuple(CAUGHT.values()), out=folder), lambda _: None, (cohort, checkpoint))
-    elapsed_s = time.monotonic() - start
-    print(f"one fault for each of {len(CAUGHT)} gates: {elapsed_s:.0f} s")
-    assert elapsed_s <= SUBSET_LIMIT_S
-    return scorecard
+    return run_suite(Choice(only=tuple(CAUGHT.values()), out=folder), lambda _: None, (cohort, checkpoint))
+
+
+@pytest.mark.slow
+def test_one_fault_of_each_gate_takes_at_most_three_minutes(subset: dict[str, Any]):
+    """A proof, as every limit in seconds is: how fast a shared machine is must not decide the tests."""
+    print(f"one fault for each of {len(CAUGHT)} gates: {subset['elapsed_s']:.0f} s")
+    assert subset["elapsed_s"] <= SUBSET_LIMIT_S
 
 
 def test_every_gate_catches_a_fault_that_is_its_own(subset: dict[str, Any]):

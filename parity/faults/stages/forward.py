@@ -2,6 +2,7 @@
 
 from parity.faults.fault import Fault, Tier
 from parity.faults.planting import Within, edit
+from parity.faults.stages.weights import WITHOUT_BIASES
 
 INIT = "model:ResNet50V2.__init__"
 BLOCK = "model:Block.__init__"
@@ -14,14 +15,6 @@ EPSILON = "eps=BATCH_NORM_EPSILON"
 STEM = "self.conv1 = nn.Conv2d(3, 64, 7, stride=2, padding=3)"
 STRIDED = "self.conv2 = nn.Conv2d(filters, filters, 3, stride=stride, padding=1, bias=False)"
 PAD = "register_forward_pre_hook(lambda _, given: (nn.functional.pad(given[0], {}),))"
-# A bias that the model lacks is left out, as by a loader that is not strict.
-SKIP_MISSING = (
-    "    target = state[row.port]\n",
-    "    if row.port not in state:\n            continue\n        target = state[row.port]\n",
-)
-NO_LAST_BIAS = edit(BLOCK, ("nn.Conv2d(filters, 4 * filters, 1)", "nn.Conv2d(filters, 4 * filters, 1, bias=False)"))
-NO_SHORTCUT_BIAS = edit(SHORTCUT, ("out_channels, 1, stride=stride", "out_channels, 1, bias=False, stride=stride"))
-
 FAULTS = (
     Fault(
         id="arch_resnet_v1_5",
@@ -38,11 +31,9 @@ FAULTS = (
         gates=("weights", "blocks"),
         place="weights/exact/port/names",
         plants=(
-            NO_LAST_BIAS,
-            NO_SHORTCUT_BIAS,
+            *WITHOUT_BIASES,
             edit(INIT, (POOL, "nn.MaxPool2d(3, stride=2, padding=1)")),
             edit(NORM, (EPSILON, "eps=1e-5"), ("momentum=BATCH_NORM_MOMENTUM", "momentum=0.1")),
-            edit("weights:_place_arrays", SKIP_MISSING),
         ),
         emulates="timm, which is not installed, by its differences",
     ),

@@ -3,7 +3,7 @@
 from parity.faults.fault import Fault, Tier
 from parity.faults.planting import Within, edit
 
-PARTS = "parity.faults.port_parts"
+CONDITIONS = "parity.faults.port_conditions"
 SIDE = "sides.port:PortSide.__init__"
 
 
@@ -19,7 +19,7 @@ FAULTS = (
         gates=("numerics",),
         plants=(
             edit(SIDE, ("torch.backends.cudnn.allow_tf32 = False", "torch.backends.cudnn.allow_tf32 = True"), package="parity"),
-            Within(f"{PARTS}:tf32_convolutions"),
+            Within(f"{CONDITIONS}:tf32_convolutions"),
         ),
         emulates="a GPU's TF32 by the flag, and by operands of convolutions rounded to 10 bits of mantissa",
     ),
@@ -28,7 +28,7 @@ FAULTS = (
         stage="numerics",
         sentence="Mixed precision is left on.",
         gates=("numerics", "inference"),
-        plants=(Within(f"{PARTS}:mixed_precision"),),
+        plants=(Within(f"{CONDITIONS}:mixed_precision"),),
     ),
     Fault(
         id="cudnn_benchmark",
@@ -44,30 +44,32 @@ FAULTS = (
     _hazard(
         "backend_noise",
         "Convolutions run without oneDNN, on one thread.",
-        Within(f"{PARTS}:without_onednn"),
-        Within(f"{PARTS}:threads", (1,)),
+        Within(f"{CONDITIONS}:without_onednn"),
+        Within(f"{CONDITIONS}:threads", (1,)),
     ),
-    _hazard("threads_2", "Convolutions run on two threads.", Within(f"{PARTS}:threads", (2,))),
-    _hazard("channels_last", "Images and weights are laid out channels last.", Within(f"{PARTS}:channels_last")),
-    _hazard("other_batch_sizes", "Images are predicted three at a time.", Within(f"{PARTS}:small_batches", (3,))),
+    _hazard("threads_2", "Convolutions run on two threads.", Within(f"{CONDITIONS}:threads", (2,))),
+    _hazard("channels_last", "Images and weights are laid out channels last.", Within(f"{CONDITIONS}:channels_last")),
+    _hazard("other_batch_sizes", "Images are predicted three at a time.", Within(f"{CONDITIONS}:small_batches", (3,))),
     _hazard(
         "float64_oracle_flips_bn",
         "Batch norm's statistics are computed in float64 and rounded.",
-        Within(f"{PARTS}:precise_statistics"),
+        Within(f"{CONDITIONS}:precise_statistics"),
     ),
     _hazard(
         "float32_gradient_chaos",
         "Gradients are summed in another order.",
-        Within(f"{PARTS}:channels_last"),
-        Within(f"{PARTS}:without_onednn"),
+        Within(f"{CONDITIONS}:channels_last"),
+        Within(f"{CONDITIONS}:without_onednn"),
     ),
     _hazard(
         "adam_sign_flip_step1",
         "The network's own gradients have other rounding errors.",
-        Within(f"{PARTS}:noisy_gradients", (1e-15,)),
+        Within(f"{CONDITIONS}:noisy_gradients", (1e-15,)),
     ),
     _hazard(
-        "zero_gradient_biases", "Biases without a gradient get one of pure rounding.", Within(f"{PARTS}:noisy_biases", (1e-15,))
+        "zero_gradient_biases",
+        "Biases without a gradient get one of pure rounding.",
+        Within(f"{CONDITIONS}:noisy_biases", (1e-15,)),
     ),
-    _hazard("no_tf_seed", "The global random numbers start elsewhere.", Within(f"{PARTS}:another_seed", (12345,))),
+    _hazard("no_tf_seed", "The global random numbers start elsewhere.", Within(f"{CONDITIONS}:another_seed", (12345,))),
 )

@@ -1,16 +1,35 @@
 """From the legacy's tensors to the port's."""
 
 from parity.faults.fault import Fault, Tier
-from parity.faults.planting import edit
+from parity.faults.planting import Edit, edit
 
 PLACE = "weights:_place_arrays"
 COPY = "tensors[row.port] = tensor.permute(row.axes)"
 
 
-def _renamed(first: str, second: str, condition: str) -> str:
-    """Return the copying line with two names in each other's place where the condition holds."""
+# A convolution that is followed by an addition loses its bias, and a loader that is not strict leaves the bias out.
+WITHOUT_BIASES = (
+    edit("model:Block.__init__", ("nn.Conv2d(filters, 4 * filters, 1)", "nn.Conv2d(filters, 4 * filters, 1, bias=False)")),
+    edit("model:make_shortcut", ("out_channels, 1, stride=stride", "out_channels, 1, bias=False, stride=stride")),
+    edit(
+        PLACE,
+        (
+            "    target = state[row.port]\n",
+            "    if row.port not in state:\n            continue\n        target = state[row.port]\n",
+        ),
+    ),
+)
+
+
+def _copied(instead: str, condition: str) -> Edit:
+    """Return an edit that puts something else into a tensor's place where the condition holds."""
+    return edit(PLACE, (COPY, f"tensors[row.port] = {instead} if {condition} else tensor.permute(row.axes)"))
+
+
+def _renamed(first: str, second: str, condition: str) -> Edit:
+    """Return an edit that puts two tensors into each other's place where the condition holds."""
     swapped = f'row.port.replace("{first}", "?").replace("{second}", "{first}").replace("?", "{second}")'
-    return f"tensors[{swapped} if {condition} else row.port] = tensor.permute(row.axes)"
+    return edit(PLACE, (COPY, f"tensors[{swapped} if {condition} else row.port] = tensor.permute(row.axes)"))
 
 
 FAULTS = (
@@ -20,7 +39,7 @@ FAULTS = (
         sentence="Convolution kernels are transposed with height and width in each other's place.",
         gates=("weights", "blocks"),
         place="conv1_conv/kernel",
-        plants=(edit(PLACE, (COPY, "tensors[row.port] = tensor.permute((3, 2, 1, 0) if tensor.ndim == 4 else row.axes)")),),
+        plants=(_copied("tensor.permute((3, 2, 1, 0))", "tensor.ndim == 4"),),
     ),
     Fault(
         id="conv_reshape_not_transpose",
@@ -28,12 +47,7 @@ FAULTS = (
         sentence="Convolution kernels are reshaped instead of transposed.",
         gates=("weights", "blocks"),
         place="conv1_conv/kernel",
-        plants=(
-            edit(
-                PLACE,
-                (COPY, "tensors[row.port] = tensor.reshape(target.shape) if tensor.ndim == 4 else tensor.permute(row.axes)"),
-            ),
-        ),
+        plants=(_copied("tensor.reshape(target.shape)", "tensor.ndim == 4"),),
     ),
     Fault(
         id="dense_reshape_not_T",
@@ -41,12 +55,7 @@ FAULTS = (
         sentence="Dense kernels are reshaped instead of transposed.",
         gates=("weights", "loss"),
         place="_dense/kernel",
-        plants=(
-            edit(
-                PLACE,
-                (COPY, "tensors[row.port] = tensor.reshape(target.shape) if tensor.ndim == 2 else tensor.permute(row.axes)"),
-            ),
-        ),
+        plants=(_copied("tensor.reshape(target.shape)", "tensor.ndim == 2"),),
     ),
     Fault(
         id="bn_beta_mean_swap",
@@ -54,7 +63,7 @@ FAULTS = (
         sentence="Batch norms' shifts and moving means are in each other's place.",
         gates=("weights", "blocks"),
         place="_bn/beta",
-        plants=(edit(PLACE, (COPY, _renamed("running_mean", "bias", '"bn" in row.port'))),),
+        plants=(_renamed("running_mean", "bias", '"bn" in row.port'),),
     ),
     Fault(
         id="bn_mean_var_swap",
@@ -63,7 +72,7 @@ FAULTS = (
         sentence="Batch norms' moving means and variances are in each other's place.",
         gates=("weights", "blocks"),
         place="_bn/moving_mean",
-        plants=(edit(PLACE, (COPY, _renamed("running_mean", "running_var", "True"))),),
+        plants=(_renamed("running_mean", "running_var", "True"),),
     ),
     Fault(
         id="bn_stats_not_loaded",
@@ -71,7 +80,7 @@ FAULTS = (
         sentence="Only trainable tensors are loaded: moving means stay 0, variances 1.",
         gates=("weights", "inference"),
         place="_bn/moving_mean",
-        plants=(edit(PLACE, (COPY, 'tensors[row.port] = target if ".running_" in row.port else tensor.permute(row.axes)')),),
+        plants=(_copied("target", '".running_" in row.port'),),
     ),
     Fault(
         id="conv_bias_dropped",
@@ -79,25 +88,7 @@ FAULTS = (
         sentence="The convolutions before an addition have no bias, as in other residual networks.",
         gates=("weights", "inference"),
         place="conv3.bias",
-        plants=(
-            edit(
-                "model:Block.__init__", ("nn.Conv2d(filters, 4 * filters, 1)", "nn.Conv2d(filters, 4 * filters, 1, bias=False)")
-            ),
-            edit(
-                "model:make_shortcut",
-                (
-                    "nn.Conv2d(channels, out_channels, 1, stride=stride)",
-                    "nn.Conv2d(channels, out_channels, 1, stride=stride, bias=False)",
-                ),
-            ),
-            edit(
-                PLACE,
-                (
-                    "    target = state[row.port]\n",
-                    "    if row.port not in state:\n            continue\n        target = state[row.port]\n",
-                ),
-            ),
-        ),
+        plants=WITHOUT_BIASES,
     ),
     Fault(
         id="strict_false_missing_block",
@@ -105,12 +96,7 @@ FAULTS = (
         sentence="One block's tensors are missing from the file and stay as they were initialised.",
         gates=("weights",),
         place="conv3_block2",
-        plants=(
-            edit(
-                PLACE,
-                (COPY, 'tensors[row.port] = target if row.port.startswith("conv3.block2.") else tensor.permute(row.axes)'),
-            ),
-        ),
+        plants=(_copied("target", 'row.port.startswith("conv3.block2.")'),),
     ),
     Fault(
         id="zip_order_0conv_3conv",
@@ -118,7 +104,7 @@ FAULTS = (
         sentence="In the first block the shortcut and the last convolution, of the same shapes, have changed places.",
         gates=("weights", "blocks"),
         place="conv2_block1_",
-        plants=(edit(PLACE, (COPY, _renamed("shortcut", "conv3", 'row.port.startswith("conv2.block1.")'))),),
+        plants=(_renamed("shortcut", "conv3", 'row.port.startswith("conv2.block1.")'),),
     ),
     Fault(
         id="wrong_pretrained_source",

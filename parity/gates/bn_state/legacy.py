@@ -35,10 +35,10 @@ def record(side: LegacySide, out: RecordingWriter) -> None:
     small = models.resnet_model(len(CLASSES), (SMALL_PX, SMALL_PX, 3), weights=None)
     export.load_checkpoint(small, side.spec.checkpoint)
     kept = small.get_weights()
-    _record_passes(out, small, SMALL, side.track(batches, "bn_state small"))
-    found = list(_run_passes(small, kept, batches))
+    found = _record_passes(out, small, SMALL, side.track(batches, "bn_state small"))
+    small.set_weights(kept)
     rng = np.random.default_rng(17)
-    noisy = list(_run_passes(small, kept, [_shake(batch, rng) for batch in batches]))
+    noisy = [array for _, _, array in _run_passes(small, [_shake(batch, rng) for batch in batches])]
     errors = [relative_error(*pair) for pair in zip(found, noisy, strict=True)]
     out.write_value("noise", {measure: max(getattr(error, measure) for error in errors) for measure in MEASURES})
     if LARGE in sizes(side.spec.profile):
@@ -67,27 +67,26 @@ def _shake(images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return (images * (1.0 + signs * np.finfo(np.float32).eps)).astype(np.float32)
 
 
-def _run_passes(model: Any, weights: Any, batches: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
-    """Yield every running statistic of every batch norm at each mark, from these weights."""
-    model.set_weights(weights)
+def _run_passes(model: Any, batches: Iterable[np.ndarray]) -> Iterator[tuple[str, str, np.ndarray]]:
+    """Yield each running statistic at each mark and after one more pass in evaluation mode, as mark, name and values (C,)."""
     for number, images in enumerate(batches, start=1):
         model(images, training=True)
         if number in MARKS:
-            layers = [model.get_layer(norm.legacy_layer) for norm in BATCH_NORMS]
-            yield from (kept.numpy() for layer in layers for kept in (layer.moving_mean, layer.moving_variance))
-
-
-def _record_passes(out: RecordingWriter, model: Any, size: str, batches: Iterable[np.ndarray]) -> None:
-    for number, images in enumerate(batches, start=1):
-        model(images, training=True)
-        if number in MARKS:
-            _write_statistics(out, model, f"{size}/{MARKS[number]}")
+            yield from ((MARKS[number], *found) for found in _statistics(model))
     model(images[:1], training=False)
-    _write_statistics(out, model, f"{size}/{EVALUATED}")
+    yield from ((EVALUATED, *found) for found in _statistics(model))
 
 
-def _write_statistics(out: RecordingWriter, model: Any, place: str) -> None:
+def _record_passes(out: RecordingWriter, model: Any, size: str, batches: Iterable[np.ndarray]) -> list[np.ndarray]:
+    """Run passes, write every statistic and return them."""
+    found = list(_run_passes(model, batches))
+    for mark, name, values in found:
+        out.write_array(f"{size}/{mark}/{name}", values, "C")
+    return [values for _, _, values in found]
+
+
+def _statistics(model: Any) -> Iterator[tuple[str, np.ndarray]]:
     for norm in BATCH_NORMS:
         layer = model.get_layer(norm.legacy_layer)
-        out.write_array(f"{place}/{norm.name}/mean", layer.moving_mean.numpy(), "C")
-        out.write_array(f"{place}/{norm.name}/variance", layer.moving_variance.numpy(), "C")
+        yield f"{norm.name}/mean", layer.moving_mean.numpy()
+        yield f"{norm.name}/variance", layer.moving_variance.numpy()

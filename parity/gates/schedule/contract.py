@@ -9,6 +9,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from parity.artefact import write_whole
+
 GATE = "schedule"
 TRACES_FILE = "traces.json"
 QUANTITIES = ("learning_rate", "stop_epoch", "best_epoch", "loaded_epochs")
@@ -83,10 +85,7 @@ NAMED = tuple(Trace(name=name, val_loss=val_loss) for name, val_loss in _named()
 def write_traces(path: Path, traces: Iterable[Trace]) -> None:
     """Write traces as JSON; numbers are text, so that they are exact and not-a-number survives."""
     rows = [{**asdict(trace), "val_loss": [repr(float(value)) for value in trace.val_loss]} for trace in traces]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
-    partial.write_text(json.dumps(rows, indent=0) + "\n", encoding="utf-8")
-    partial.rename(path)
+    write_whole(path, json.dumps(rows, indent=0) + "\n")
 
 
 def read_traces(path: Path) -> tuple[Trace, ...]:

@@ -74,7 +74,7 @@ def test_a_result_that_could_not_be_made_again_leaves_the_old_one(tmp_path: Path
 
 def test_a_half_written_file_is_no_result(tmp_path: Path):
     (tmp_path / "loss").mkdir()
-    (tmp_path / "loss" / "a.partial").write_text('{"key": "key", "result": {"verdict": "PA', encoding="utf-8")
+    (tmp_path / "loss" / "a.json.partial").write_text('{"key": "key", "result": {"verdict": "PA', encoding="utf-8")
     results = Results(tmp_path, "key")
     assert results.read("loss/a") is None
     assert results.find("loss/a", Maker(verdict="FAIL"))["verdict"] == "FAIL"
