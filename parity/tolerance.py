@@ -1,8 +1,8 @@
 """Limits, read from ``gates.toml``, and the float32 rule: the float64 legacy is the judge.
 
 A float32 error of the port against the float64 legacy passes when it is at most `NOISE_FACTOR` times the largest such
-error of the legacy's own float32 in the same gate, never tighter than `ULPS` units in the last place, never looser than
-the ceiling written in ``gates.toml``.
+error of the legacy's own float32 in the same gate, never tighter than `ULPS` units in the last place (or what
+``gates.toml`` calls ``least``), never looser than the ceiling written there.
 """
 
 from __future__ import annotations
@@ -25,10 +25,11 @@ FLOAT32_FLOOR = ULPS * float(np.finfo(np.float32).eps)
 
 @dataclass(frozen=True, kw_only=True)
 class Limit:
-    """A number a check may reach, and why it is that number."""
+    """A number a check may reach, and why it is that number; `least` is how tight a float32 limit gets."""
 
     value: float
     reason: str
+    least: float = FLOAT32_FLOOR
 
     def widened(self, noise_floor: float) -> Limit:
         """Return the float32 limit for a measured noise floor; `value` is the ceiling.
@@ -36,8 +37,9 @@ class Limit:
         >>> Limit(value=1e-4, reason="ceiling").widened(2e-6).value
         6e-06
         """
-        value = min(max(NOISE_FACTOR * noise_floor, FLOAT32_FLOOR), self.value)
-        return Limit(value=value, reason=f"{NOISE_FACTOR:g} x the legacy's own float32 error; {self.reason}")
+        value = min(max(NOISE_FACTOR * noise_floor, self.least), self.value)
+        reason = f"{NOISE_FACTOR:g} x the legacy's own float32 error, at least {self.least:.2g}; {self.reason}"
+        return Limit(value=value, reason=reason)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +64,10 @@ def read_gates_file(path: Path) -> GatesFile:
     try:
         content = path.read_bytes()
         values = tomllib.loads(content.decode("utf-8"))
-        limits = {name: Limit(value=float(row["limit"]), reason=str(row["reason"])) for name, row in values["limits"].items()}
+        limits = {
+            name: Limit(value=float(row["limit"]), reason=str(row["reason"]), least=float(row.get("least", FLOAT32_FLOOR)))
+            for name, row in values["limits"].items()
+        }
         required = {name: tuple(row["required"]) for name, row in values["profiles"].items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise bad_input("gates.toml", "hold limits with reasons", str(error), path.name, "restore the file") from error

@@ -81,13 +81,14 @@ def train_model(
     patience_lr: int = PATIENCE_LR,
     provenance: Mapping[str, str] | None = None,
     hardware: Hardware = Hardware(),
+    resumable: bool = True,
     resume: bool = False,
     callbacks: Sequence[Callback] = (),
 ) -> History:
     """Train until the validation loss stops falling, then load the weights of its best epoch.
 
-    Everything goes to ``log_dir``: the best weights, the history, the state after the last whole epoch (from which
-    ``resume`` goes on), CSV and TensorBoard logs.
+    Everything goes to ``log_dir``: the best weights, the history, the state after the last whole epoch, CSV and TensorBoard
+    logs.
 
     Args:
         training: The network with its loss and optimizer; holds the best weights afterwards.
@@ -99,6 +100,7 @@ def train_model(
         patience_lr: Divide the learning rate by 10 after so many epochs without progress.
         provenance: Text for the file of the best weights.
         hardware: Where to train.
+        resumable: Keep the state after the last whole epoch, which is three times as large as the network.
         resume: Go on from the last whole epoch, if there is one.
         callbacks: Further callbacks.
 
@@ -119,7 +121,7 @@ def train_model(
         *make_order_callbacks(train_loader, val_loader),
         *callbacks,
         ProgressCallback(),
-        LastCheckpoint(last),
+        *([LastCheckpoint(last)] if resumable else []),
     ]
     training.train()  # Lightning keeps the mode that it finds
     with warnings.catch_warnings(), _explain_end():

@@ -6,16 +6,16 @@
 from __future__ import annotations
 
 import gc
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import tensorflow as tf
 
-from legacy_tf import export, models
 from parity.architecture import GRADCAM_LEGACY_LAYER
-from parity.contract import CLASSES
-from parity.demo.checkpoint import write_weights
 from parity.faults.lines import serve
 from parity.recorder import SideRecorder
 from parity.workspace import Workspace
@@ -28,46 +28,36 @@ def shake(source: str, target: str, seed: int) -> dict[str, Any]:
 
     A network of another seed that is trained no more would do as well for most gates, but its Grad-CAM maps are often dead.
     """
-    model = _load(source)
     rng = np.random.default_rng(seed)
-    model.set_weights([values * rng.normal(1.0, SHAKEN_BY, values.shape) for values in model.get_weights()])
-    return _write(model, target)
+    return _rewrite(source, target, lambda layer, values: values * rng.normal(1.0, SHAKEN_BY, values.shape))
 
 
 def sharpen(source: str, target: str, factor: float) -> dict[str, Any]:
     """Write a checkpoint whose logits are those of another one times a factor."""
-    model = _load(source)
-    layer = model.get_layer("last_dense")
-    layer.set_weights([factor * values for values in layer.get_weights()])
-    return _write(model, target)
+    return _rewrite(source, target, lambda layer, values: factor * values if layer == "last_dense" else values)
 
 
 def silence(source: str, target: str) -> dict[str, Any]:
     """Write a checkpoint whose layer that Grad-CAM looks at gives nothing but zeros."""
-    model = _load(source)
-    layer = model.get_layer(GRADCAM_LEGACY_LAYER)
-    layer.set_weights([0 * values for values in layer.get_weights()])
-    return _write(model, target)
+    return _rewrite(source, target, lambda layer, values: 0 * values if layer == GRADCAM_LEGACY_LAYER else values)
 
 
-def _load(source: str) -> Any:
-    model = models.resnet_model(len(CLASSES), (64, 64, 3), weights=None)
-    export.load_checkpoint(model, source)
-    return model
+def _rewrite(source: str, target: str, change: Callable[[str, np.ndarray], np.ndarray]) -> dict[str, Any]:
+    """Write a file of weights as another one with each tensor changed, given its layer and its values."""
+    shutil.copyfile(source, target)
+    with h5py.File(target, "r+") as file:
 
+        def visit(name: str, item: Any) -> None:
+            if isinstance(item, h5py.Dataset):
+                item[...] = change(name.partition("/")[0], item[...])
 
-def _write(model: Any, target: str) -> dict[str, Any]:
-    write_weights(model, Path(target))
-    return _clean_up()
+        file.visititems(visit)
+    return {}
 
 
 def record(run: str) -> dict[str, Any]:
     """Record the legacy side of a run."""
     SideRecorder("legacy", Workspace(Path(run))).record()
-    return _clean_up()
-
-
-def _clean_up() -> dict[str, Any]:
     tf.keras.backend.clear_session()
     gc.collect()
     return {}

@@ -67,7 +67,8 @@ def _train(side: PortSide) -> TrainingRun:
     watch = LambdaCallback(on_train_batch_end=on_step)
     with tempfile.TemporaryDirectory(dir=side.workspace.folder) as folder:
         loaders = _loader(side, batches), _loader(side, [val_batch])
-        train_model(training, *loaders, Path(folder), num_epochs=EPOCHS, hardware=hardware, callbacks=[watch])
+        words = {"num_epochs": EPOCHS, "hardware": hardware, "resumable": False, "callbacks": [watch]}
+        train_model(training, *loaders, Path(folder), **words)
     return run
 
 

@@ -24,6 +24,13 @@ def test_the_float32_limit(noise_floor: float, limit: float):
     assert pytest.approx(8 * 2.0**-23) == FLOAT32_FLOOR
 
 
+@pytest.mark.parametrize(("noise_floor", "limit"), [(0.0, 1e-4), (1e-4, 3e-4), (1.0, 1e-3)])
+def test_a_float32_limit_may_be_said_never_to_be_tighter(noise_floor: float, limit: float):
+    widened = Limit(value=1e-3, reason="ceiling", least=1e-4).widened(noise_floor)
+    assert widened.value == pytest.approx(limit, rel=1e-12)
+    assert "at least 0.0001; ceiling" in widened.reason
+
+
 def test_the_float64_reference_judges_float32():
     """The candidate is nearer to the truth than the reference's own float32, however far apart those two are."""
     truth, own, found = np.array([1.0]), np.array([1.0 + 2e-5]), np.array([1.0 - 4e-5])

@@ -10,17 +10,17 @@ from parity.architecture import BATCH_NORMS
 from parity.comparison import Comparison, Expected
 from parity.gates.bn_state.contract import (
     EVALUATED,
-    MARKS,
     PASSES,
     SMALL,
     SMALL_BATCH,
     SMALL_PX,
     STATISTICS,
-    sizes,
+    mark_name,
+    marks,
     small_name,
 )
 from parity.measurement import MEASURES, Worst, relative_error
-from parity.tolerance import NOISE_FACTOR, GatesFile, Limit
+from parity.tolerance import GatesFile, Limit
 from parity.verdict import Check, GateResult
 from parity.workspace import Workspace
 
@@ -28,21 +28,21 @@ STAGES = tuple(dict.fromkeys(norm.stage for norm in BATCH_NORMS))
 
 
 def compare(workspace: Workspace, gates_file: GatesFile) -> GateResult:
-    found = sizes(workspace.spec.profile)
+    found = marks(workspace.spec.profile)
     comparison = Comparison.open(workspace, "bn_state", _expected(found))
     noise = comparison.reference.values["noise"]
     checks = [_input_check(comparison)]
-    for size in found:
-        for mark in MARKS.values():
-            checks += _mark_checks(comparison, f"{size}/{mark}", gates_file, noise if size == SMALL else {})
-        checks += _evaluation_checks(comparison, size)
+    for size, passes in found.items():
+        for number in passes:
+            checks += _mark_checks(comparison, f"{size}/{mark_name(number)}", gates_file, noise if size == SMALL else {})
+        checks += _evaluation_checks(comparison, size, mark_name(passes[-1]))
     return comparison.result(checks)
 
 
-def _expected(found: tuple[str, ...]) -> dict[str, Expected]:
+def _expected(found: Mapping[str, tuple[int, ...]]) -> dict[str, Expected]:
     shape = (SMALL_BATCH, SMALL_PX, SMALL_PX, 3)
     images = Expected(axes="NHWC", candidate_axes="NCHW", shape=shape, dtype="float32")
-    places = [f"{size}/{mark}" for size in found for mark in (*MARKS.values(), EVALUATED)]
+    places = [f"{size}/{mark}" for size, passes in found.items() for mark in (*map(mark_name, passes), EVALUATED)]
     return {small_name(number): images for number in range(PASSES)} | {
         f"{place}/{norm.name}/{statistic}": Expected(axes="C", shape=(norm.channels,), dtype="float32")
         for place in places
@@ -69,7 +69,7 @@ def _mark_checks(comparison: Comparison, place: str, gates_file: GatesFile, nois
         gates_file: Limits.
         noise: What one unit in the last place of the images changes in the legacy, by measure, where that was measured.
     """
-    least, most = gates_file.limit("bn_state/float32"), gates_file.limit("bn_state/ceiling")
+    ceiling = gates_file.limit("bn_state/float32")
     for stage in STAGES:
         for statistic in STATISTICS:
             worst = {measure: Worst() for measure in MEASURES}
@@ -80,19 +80,18 @@ def _mark_checks(comparison: Comparison, place: str, gates_file: GatesFile, nois
                         worst[measure].add(getattr(error, measure), norm.name, pair.reference.size)
             for measure in MEASURES:
                 floor = noise.get(measure)
-                value = min(max(NOISE_FACTOR * (floor or 0.0), least.value), most.value)
-                limit = Limit(value=value, reason=least.reason if value == least.value else most.reason)
+                limit = ceiling.widened(floor or 0.0)
                 check_id = f"bn_state/float32/{place}/{stage}/{statistic}/{measure}"
                 yield worst[measure].to_check(check_id, limit, unit="relative", noise_floor=floor)
 
 
-def _evaluation_checks(comparison: Comparison, size: str) -> Iterator[Check]:
+def _evaluation_checks(comparison: Comparison, size: str, last: str) -> Iterator[Check]:
     """A pass in evaluation mode must leave every running statistic of a side as it was."""
     limit = Limit(value=0.0, reason="evaluation does not touch the running statistics")
     changed = {"legacy": Worst(), "port": Worst()}
     for norm in BATCH_NORMS:
         for statistic in STATISTICS:
-            names = (f"{size}/{mark}/{norm.name}/{statistic}" for mark in (MARKS[PASSES], EVALUATED))
+            names = (f"{size}/{mark}/{norm.name}/{statistic}" for mark in (last, EVALUATED))
             before, after = (next(comparison.pairs(name), None) for name in names)
             if before is not None and after is not None:
                 for side, old, new in (

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 
 from parity.workspace import Workspace
 
 PASSES = 10
-# Passes after which the running statistics are kept.
-MARKS = {1: "pass01", 2: "pass02", PASSES: "pass10"}
+MARKS = (1, 2, PASSES)  # passes after which the running statistics are kept
 EVALUATED = "evaluated"  # after one more pass, in evaluation mode
 STATISTICS = ("mean", "variance")
 
@@ -20,9 +19,18 @@ SMALL_BATCH, SMALL_PX = 2, 64
 LARGE = "large"
 
 
-def sizes(profile: str) -> tuple[str, ...]:
-    """Return the sizes of batches that a profile asks for: small ones, and those of the run itself."""
-    return (SMALL,) if profile == "probe" else (SMALL, LARGE)
+def marks(profile: str) -> Mapping[str, tuple[int, ...]]:
+    """Return the sizes of batches that a profile asks for, small ones and those of the run itself, and their `MARKS`.
+
+    The first two passes show what a port can do wrongly; eight more of a large batch take two thirds of the gate's time.
+    """
+    large = {"quick": MARKS[:2], "full": MARKS}.get(profile)
+    return {SMALL: MARKS} if large is None else {SMALL: MARKS, LARGE: large}
+
+
+def mark_name(number: int) -> str:
+    """Return under which name the statistics after so many passes are kept."""
+    return f"pass{number:02d}"
 
 
 def small_name(number: int) -> str:
@@ -30,8 +38,8 @@ def small_name(number: int) -> str:
     return f"{SMALL}/batch{number:02d}/images"
 
 
-def large_batches(workspace: Workspace) -> Iterator[np.ndarray]:
+def large_batches(workspace: Workspace, passes: int) -> Iterator[np.ndarray]:
     """Yield the batch (N, H, W, C) of each pass: the stored ones in turn, each time rolled a little further."""
     stored = list(workspace.batches("augmented"))
-    for number in range(PASSES):
+    for number in range(passes):
         yield np.roll(stored[number % len(stored)], (7 * number, 11 * number), axis=(1, 2))

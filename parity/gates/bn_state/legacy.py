@@ -20,7 +20,8 @@ from parity.gates.bn_state.contract import (
     SMALL_BATCH,
     SMALL_PX,
     large_batches,
-    sizes,
+    mark_name,
+    marks,
     small_name,
 )
 from parity.measurement import MEASURES, relative_error
@@ -41,11 +42,13 @@ def record(side: LegacySide, out: RecordingWriter) -> None:
     noisy = [array for _, _, array in _run_passes(small, [_shake(batch, rng) for batch in batches])]
     errors = [relative_error(*pair) for pair in zip(found, noisy, strict=True)]
     out.write_value("noise", {measure: max(getattr(error, measure) for error in errors) for measure in MEASURES})
-    if LARGE in sizes(side.spec.profile):
+    passes = marks(side.spec.profile).get(LARGE)
+    if passes:
         with side.precision("float32") as model:
             kept = model.get_weights()
+            batches = list(large_batches(side.workspace, passes[-1]))
             try:
-                _record_passes(out, model, LARGE, side.track(list(large_batches(side.workspace)), "bn_state large"))
+                _record_passes(out, model, LARGE, side.track(batches, "bn_state large"))
             finally:
                 model.set_weights(kept)
 
@@ -72,7 +75,7 @@ def _run_passes(model: Any, batches: Iterable[np.ndarray]) -> Iterator[tuple[str
     for number, images in enumerate(batches, start=1):
         model(images, training=True)
         if number in MARKS:
-            yield from ((MARKS[number], *found) for found in _statistics(model))
+            yield from ((mark_name(number), *found) for found in _statistics(model))
     model(images[:1], training=False)
     yield from ((EVALUATED, *found) for found in _statistics(model))
 

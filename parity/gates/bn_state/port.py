@@ -21,7 +21,8 @@ from parity.gates.bn_state.contract import (
     PASSES,
     SMALL,
     large_batches,
-    sizes,
+    mark_name,
+    marks,
     small_name,
 )
 from parity.sides.port import PortSide
@@ -37,8 +38,9 @@ def record(side: PortSide, out: RecordingWriter) -> None:
     for number, batch in enumerate(batches):
         out.write_array(small_name(number), side.tensor(batch, "float32").cpu().numpy(), "NCHW")
     _record_passes(side, out, SMALL, batches)
-    if LARGE in sizes(side.spec.profile):
-        _record_passes(side, out, LARGE, large_batches(side.workspace))
+    passes = marks(side.spec.profile).get(LARGE)
+    if passes:
+        _record_passes(side, out, LARGE, large_batches(side.workspace, passes[-1]))
 
 
 def _record_passes(side: PortSide, out: RecordingWriter, size: str, batches: Iterable[np.ndarray]) -> None:
@@ -48,7 +50,7 @@ def _record_passes(side: PortSide, out: RecordingWriter, size: str, batches: Ite
         for number, images in enumerate(side.track(list(batches), f"bn_state {size}"), start=1):
             network(side.tensor(images, "float32"))
             if number in MARKS:
-                _write_statistics(out, network, f"{size}/{MARKS[number]}")
+                _write_statistics(out, network, f"{size}/{mark_name(number)}")
     _validate(side, network, side.tensor(images, "float32"))
     _write_statistics(out, network, f"{size}/{EVALUATED}")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ import pytest
 from parity.architecture import BATCH_NORMS
 from parity.artefact import RecordingWriter
 from parity.gates.bn_state.compare import compare
-from parity.gates.bn_state.contract import EVALUATED, MARKS, PASSES, large_batches, sizes, small_name
+from parity.gates.bn_state.contract import EVALUATED, MARKS, PASSES, large_batches, mark_name, marks, small_name
 from parity.verdict import GateResult, Verdict
 from parity.workspace import Workspace
 
@@ -22,24 +23,26 @@ N = 8  # values of a channel in a batch of two at the end of a small network
 
 
 @cache
-def running(norm: int, channels: int, *, share: float = 0.99, biased: bool = False) -> dict[str, dict[str, np.ndarray]]:
+def running(
+    norm: int, channels: int, *, share: float = 0.99, biased: bool = False, passes: int = PASSES
+) -> dict[str, dict[str, np.ndarray]]:
     """Return both statistics of one batch norm at each mark, by the formula and in float64."""
     rng = np.random.default_rng(17 + norm)
     mean, variance = np.zeros(channels), np.ones(channels)
     found = {}
-    for number in range(1, PASSES + 1):
+    for number in range(1, passes + 1):
         batch = rng.normal(0.5, 2.0, (N, channels))
         mean = share * mean + (1.0 - share) * batch.sum(axis=0) / N
         squares = ((batch - batch.sum(axis=0) / N) ** 2).sum(axis=0)
         variance = share * variance + (1.0 - share) * squares / (N if biased else N - 1)
         if number in MARKS:
-            found[MARKS[number]] = {"mean": mean.astype(np.float32), "variance": variance.astype(np.float32)}
-    return found | {EVALUATED: found[MARKS[PASSES]]}
+            found[mark_name(number)] = {"mean": mean.astype(np.float32), "variance": variance.astype(np.float32)}
+    return found | {EVALUATED: found[mark_name(passes)]}
 
 
-def fill(arrays: Arrays, size: str = "small", *, share: float = 0.99, biased: bool = False) -> None:
+def fill(arrays: Arrays, size: str = "small", **words: Any) -> None:
     for number, norm in enumerate(BATCH_NORMS):
-        for mark, statistics in running(number, norm.channels, share=share, biased=biased).items():
+        for mark, statistics in running(number, norm.channels, **words).items():
             for statistic, values in statistics.items():
                 arrays[f"{size}/{mark}/{norm.name}/{statistic}"] = (values.copy(), "C")
 
@@ -138,14 +141,14 @@ def test_not_a_number_fails_even_on_both_sides(run: HandmadeRun):
     assert failed(run.compare("bn_state", compare))[0] == "bn_state/none/small/pass01/post_bn/variance/present"
 
 
-@pytest.mark.parametrize("profile", ["quick", "full"])
-def test_large_batches_are_expected_where_the_profile_asks_for_them(run: HandmadeRun, profile: str):
+@pytest.mark.parametrize(("profile", "passes", "kept"), [("quick", 2, 2), ("full", 10, 3)])
+def test_large_batches_are_expected_where_the_profile_asks_for_them(run: HandmadeRun, profile: str, passes: int, kept: int):
     replace(run.workspace.spec, profile=profile).write_json(run.workspace.spec_path)
     result = run.compare("bn_state", compare)
-    assert result.expected == 10 + 2 * 49 * 2 * 4
+    assert result.expected == 10 + 49 * 2 * 4 + 49 * 2 * (kept + 1)
     assert result.verdict is Verdict.FAIL
     for side in (run.legacy, run.port):
-        fill(side.arrays, "large")
+        fill(side.arrays, "large", passes=passes)
     assert run.compare("bn_state", compare).verdict is Verdict.PASS
 
 
@@ -180,8 +183,9 @@ def test_a_legacy_that_did_not_measure_its_noise_is_no_judge(run: HandmadeRun):
 
 
 def test_sizes_of_the_profiles():
-    assert sizes("probe") == ("small",)
-    assert sizes("quick") == sizes("full") == ("small", "large")
+    assert marks("probe") == {"small": (1, 2, 10)}
+    assert marks("quick") == {"small": (1, 2, 10), "large": (1, 2)}
+    assert marks("full") == {"small": (1, 2, 10), "large": (1, 2, 10)}
 
 
 def test_large_batches_are_the_stored_ones_and_no_two_are_alike(tmp_path: Path):
@@ -190,7 +194,7 @@ def test_large_batches_are_the_stored_ones_and_no_two_are_alike(tmp_path: Path):
         for number, images in enumerate(stored):
             out.write_array(f"augmented/batch{number:04d}/images", images, "NHWC")
         out.write_value("batches", {"augmented": 2})
-    batches = list(large_batches(Workspace(tmp_path)))
+    batches = list(large_batches(Workspace(tmp_path), PASSES))
     assert np.array_equal(batches[0], stored[0])
     assert np.array_equal(batches[1][:, 7:, 11:], stored[1][:, :-7, :-11])
     assert np.array_equal(batches[2][:, 14:, 22:], stored[0][:, :-14, :-22])

@@ -68,6 +68,14 @@ def test_one_wrong_map_is_named(run: HandmadeRun):
     assert {check.worst for check in result.checks if not check} == {"evaluation image 4 (scc_20x_4.jpg)"}
 
 
+@pytest.mark.parametrize(("error", "passes"), [(5e-3, True), (2e-2, False)])
+def test_a_relu_that_rounding_turns_is_no_mistake(run: HandmadeRun, error: float, passes: bool):
+    """On one side only: the other's own float32 is exact here, so that three times its error is nothing."""
+    raw = run.port.arrays["float32/evaluation/raw"][0]
+    raw[4, 1, 2] += error * np.abs(raw[4]).max()
+    assert (run.compare("gradcam", compare).verdict is Verdict.PASS) == passes
+
+
 @pytest.mark.parametrize("factors", [np.float32(12.0), np.geomspace(1e-6, 1e6, 6, dtype=np.float32)[:, None, None]])
 def test_maps_that_are_positive_multiples_pass(run: HandmadeRun, factors: np.ndarray):
     """A sum over the twelve pixels instead of a mean; a factor of its own for each image."""
