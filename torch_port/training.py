@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from safetensors import SafetensorError
 
@@ -147,6 +148,7 @@ def make_trainer(log_dir: Path, hardware: Hardware, callbacks: Sequence[Callback
         default_root_dir=log_dir,
         use_distributed_sampler=False,  # `SharedBatchSampler` shares batches out, and pads nothing
         num_sanity_val_steps=0,
+        enable_checkpointing=any(isinstance(callback, Checkpoint) for callback in callbacks),  # or it adds one of its own
         log_every_n_steps=1,
         enable_model_summary=False,
         enable_progress_bar=False,

@@ -232,6 +232,13 @@ def test_a_training_that_diverges_says_so(small: ModuleType, tmp_path: Path):
     assert all(math.isnan(loss) for loss in json.loads((tmp_path / HISTORY).read_text())["val_loss"])
 
 
+def test_a_training_that_is_not_to_be_resumed_keeps_no_state_and_is_the_same(small: ModuleType, tmp_path: Path):
+    kept, not_kept = (fit(small, tmp_path / str(resumable), epochs=2, resumable=resumable) for resumable in (True, False))
+    assert kept == not_kept
+    left = {path.name for path in (tmp_path / "True").rglob("*")} - {path.name for path in (tmp_path / "False").rglob("*")}
+    assert {name for name in left if "tfevents" not in name} == {LAST_CHECKPOINT}
+
+
 @pytest.fixture(scope="module")
 def processes(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
     """What each of two processes found in a training with odd numbers of images, and how the next one ended."""
