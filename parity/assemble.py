@@ -21,6 +21,7 @@ from parity.gates.throughput.compare import images_per_second
 from parity.provenance import describe_run
 from parity.tolerance import GatesFile
 from parity.verdict import GateResult, Verdict, worst
+from parity.waivers import Waiver, waiver_rows
 from parity.workspace import PROJECT, Workspace
 
 LOSSES = "float64/loss"
@@ -32,12 +33,24 @@ def assemble_report(
     gates_file: GatesFile,
     results: Sequence[GateResult],
     *,
+    waivers: Sequence[Waiver],
+    broken: Sequence[str],
     clock: Clock,
     needed_mb: int,
 ) -> dict[str, Any]:
-    """Return report.json as a dictionary, and write its pictures below the report folder."""
+    """Return report.json as a dictionary, and write its pictures below the report folder.
+
+    Args:
+        workspace: The run.
+        gates_file: Limits and required gates.
+        results: Of every gate, waivers applied.
+        waivers: All there are.
+        broken: Rules of the run that were broken, a sentence each.
+        clock: Where the time went.
+        needed_mb: Disk space that the run could have taken.
+    """
     required = gates_file.required[workspace.spec.profile]
-    verdict = judge_run(results, required)
+    verdict = judge_run(results, required, broken)
     rows = _read_rows(workspace)
     explanations, assets = make_explanations(workspace)
     run = describe_run(workspace, gates_file, clock)
@@ -45,7 +58,9 @@ def assemble_report(
     return {
         "schema": "parity-report/1",
         "verdict": verdict.value,
-        "headline": make_headline(verdict, results, required, witnessed=run["witness"] is not None, demo=run["demo"]),
+        "headline": make_headline(
+            verdict, results, required, broken=broken, witnessed=run["witness"] is not None, demo=run["demo"]
+        ),
         "place": _place_dict(results),
         "run": run,
         "gates": gates,
@@ -60,24 +75,42 @@ def assemble_report(
         "throughput": _throughput(workspace),
         "assets": assets,
         "declared": read_declared(PROJECT / "declared.toml"),
-        "waivers": [],
+        "waivers": waiver_rows(waivers, results),
+        "broken": list(broken),
         "timings": {phase: round(seconds, 1) for phase, seconds in clock.seconds.items()},
         "disk": {"needed_mb": needed_mb},
     }
 
 
-def judge_run(results: Sequence[GateResult], required: Sequence[str]) -> Verdict:
-    """Return the worst verdict of the required gates, and FAIL if any other gate fails: no headline says PASS above a FAIL."""
-    return worst(result.verdict for result in results if result.gate in required or result.verdict is Verdict.FAIL)
+def judge_run(results: Sequence[GateResult], required: Sequence[str], broken: Sequence[str] = ()) -> Verdict:
+    """Return the worst verdict of the required gates, and FAIL if any other gate fails: no headline says PASS above a FAIL.
+
+    A broken rule is a FAIL too. What is waived is counted in the headline.
+    """
+    if broken:
+        return Verdict.FAIL
+    found = worst(result.verdict for result in results if result.gate in required or result.verdict is Verdict.FAIL)
+    return Verdict.PASS if found is Verdict.WAIVED else found
 
 
 def make_headline(
-    verdict: Verdict, results: Sequence[GateResult], required: Sequence[str], *, witnessed: bool, demo: bool
+    verdict: Verdict,
+    results: Sequence[GateResult],
+    required: Sequence[str],
+    *,
+    broken: Sequence[str] = (),
+    witnessed: bool,
+    demo: bool,
 ) -> str:
     """Return the verdict with what it covers, in one line."""
     passed = sum(result.verdict is Verdict.PASS for result in results if result.gate in required)
     not_run = [result.gate for result in results if result.verdict is Verdict.NOT_RUN]
-    parts = [f"{passed} of {len(required)} required gates"]
+    waived = {result.gate: sum(check.verdict is Verdict.WAIVED for check in result.checks) for result in results}
+    gates = [gate for gate, count in waived.items() if count]
+    parts = [f"{passed} of {len(required)} required gates", *broken]
+    if gates:
+        count = sum(waived.values())
+        parts.append(f"{count} {'check' if count == 1 else 'checks'} waived: {', '.join(gates)}")
     if not_run:
         parts.append(f"{len(not_run)} not run: {', '.join(not_run)}")
     parts += [] if witnessed else ["legacy unwitnessed"]
@@ -119,7 +152,7 @@ def _gate_dict(result: GateResult, required: Sequence[str], place: GateResult | 
         "follows_from": place.gate if follows and place is not None else None,
         "expected": result.expected,
         "compared": result.compared,
-        "waived": 0,
+        "waived": result.waived,
         "reason": result.reason,
         "checks": [check.to_dict() for check in result.checks],
     }

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 
 from parity.architecture import tap_shapes
@@ -23,11 +24,13 @@ from parity.predictions import read_predictions
 from parity.processes import Listener, run_side
 from parity.report import render_report, write_report
 from parity.reuse import PACKAGES
-from parity.tolerance import read_gates_file
+from parity.tolerance import GatesFile, read_gates_file
 from parity.verdict import Verdict
+from parity.waivers import apply_waivers, find_broken, read_waivers
 from parity.workspace import EVALUATION_ERROR, PROJECT, Workspace
 
 DEMO = "demo"
+GATES_FILE, WAIVERS_FILE = PROJECT / "gates.toml", PROJECT / "waivers.toml"
 EVALUATED_GATES = {"freeze", "decisions"}  # they read what the sides' own evaluate commands write
 FLOAT_BYTES = {"float32": 4, "float64": 8}
 WEIGHTS_BYTES = 300_000_000
@@ -67,15 +70,17 @@ def run(options: Options, listen: Listener) -> tuple[Verdict, Path]:
         BadInputError: An input cannot be used; what was recorded before stays.
     """
     workspace, clock = Workspace(options.folder), Clock()
-    gates_file = read_gates_file(PROJECT / "gates.toml")
+    gates_file = read_gates_file(GATES_FILE)
+    waivers = read_waivers(WAIVERS_FILE)
     with workspace.lock():
         shutil.rmtree(workspace.report, ignore_errors=True)  # an older verdict must not outlive a run that stops
         data = options.data.resolve() if options.data else demo_dataset(listen)
         facts = read_dataset(data, options.resolution)
         checkpoint = demo_checkpoint(listen) if options.checkpoint == DEMO else Path(options.checkpoint).resolve()
         clock.lap("demo" if options.data is None else "check")
-        spec = make_spec(options, data, facts, checkpoint)
+        spec = make_spec(options, data, facts, checkpoint, gates_file)
         disk_bytes = check_disk(spec, facts, workspace)
+        fix_limits(workspace, gates_file)
         prepare(workspace, spec, options)
         record_side(workspace, "legacy", listen)
         clock.lap("legacy")
@@ -90,8 +95,15 @@ def run(options: Options, listen: Listener) -> tuple[Verdict, Path]:
         results |= {gate: compare_gate(gate, compared, gates_file) for gate in EVALUATED_GATES}
         listen({"side": "core", "step": "compare", "done": 1, "of": 1})
         clock.lap("evaluate and compare")
+        found, today = [results[gate] for gate in GATES], date.today()
         report = assemble_report(
-            compared, gates_file, [results[gate] for gate in GATES], clock=clock, needed_mb=disk_bytes // 1_000_000
+            compared,
+            gates_file,
+            apply_waivers(waivers, found, today),
+            waivers=waivers,
+            broken=[*find_moved_limits(workspace), *find_broken(waivers, found, today)],
+            clock=clock,
+            needed_mb=disk_bytes // 1_000_000,
         )
         write_report(report, workspace.report / "report.json")
         render_report(workspace.report)
@@ -104,10 +116,22 @@ def record_side(workspace: Workspace, side: str, listen: Listener) -> None:
     run_side(side, ["-m", "parity.recorder", side, str(workspace.folder)], log=log, listen=listen)
 
 
-def make_spec(options: Options, data: Path, facts: DatasetFacts, checkpoint: Path) -> RunSpec:
+def fix_limits(workspace: Workspace, gates_file: GatesFile) -> None:
+    """Write down which limits a run has, before anything of it is recorded; a run that goes on keeps those it began with."""
+    if not (workspace.limits.is_file() and workspace.inputs_folder.is_dir()):
+        workspace.limits.write_text(gates_file.sha256, encoding="utf-8")
+
+
+def find_moved_limits(workspace: Workspace) -> list[str]:
+    """Return a sentence where the limits are no longer those that the run began with: nobody must fit them to what was seen."""
+    if workspace.limits.read_text(encoding="utf-8") == hash_file(GATES_FILE):
+        return []
+    return ["gates.toml changed after this run had begun: start again with another --out"]
+
+
+def make_spec(options: Options, data: Path, facts: DatasetFacts, checkpoint: Path, gates_file: GatesFile) -> RunSpec:
     """Return the run specification with every default filled in."""
     profile = PROFILES[options.profile]
-    gates_file = read_gates_file(PROJECT / "gates.toml")
     gates = options.gates or (*gates_file.required[options.profile], "throughput")
     split = options.split if options.split in ("published", "random") else str(Path(options.split).resolve())
     if Path(split).is_absolute() and not Path(split).is_file():

@@ -12,9 +12,10 @@ from typing import Any
 
 
 class Verdict(str, Enum):
-    """Ordered from best to worst: ``PASS < INCONCLUSIVE < NOT_RUN < FAIL``."""
+    """Ordered from best to worst: ``PASS < WAIVED < INCONCLUSIVE < NOT_RUN < FAIL``; WAIVED is of checks and gates only."""
 
     PASS = "PASS"
+    WAIVED = "WAIVED"
     INCONCLUSIVE = "INCONCLUSIVE"
     NOT_RUN = "NOT_RUN"
     FAIL = "FAIL"
@@ -87,11 +88,16 @@ class GateResult:
 
     @property
     def verdict(self) -> Verdict:
-        """Worst of the checks; a gate that compared less than it expected cannot pass."""
+        """Worst of the checks; a gate that compared less than it expected, and has no waiver for what is missing, fails."""
         found = worst(check.verdict for check in self.checks)
-        if found is Verdict.PASS and self.compared != self.expected:
+        if found in (Verdict.PASS, Verdict.WAIVED) and self.compared + self.waived != self.expected:
             return Verdict.FAIL
         return found
+
+    @property
+    def waived(self) -> int:
+        """Number of recorded pairs that are missing, or of no use, and waived."""
+        return sum(check.verdict is Verdict.WAIVED and check.id.endswith("/present") for check in self.checks)
 
     def __bool__(self) -> bool:
         return self.verdict is Verdict.PASS

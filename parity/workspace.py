@@ -81,6 +81,11 @@ class Workspace:
         return self.folder / "witness.csv"
 
     @property
+    def limits(self) -> Path:
+        """Hash of the limits that the run began with."""
+        return self.folder / "gates.sha256"
+
+    @property
     def report(self) -> Path:
         return self.folder / "report"
 

@@ -23,11 +23,11 @@ from parity.faults.power import find_smallest
 from parity.faults.results import Results
 from parity.faults.runs import Base, run_fault, suite_gates, trace_port
 from parity.faults.scorecard import FOLDER, hash_code, make_scorecard
-from parity.pipeline import Options, make_spec, prepare, record_side
+from parity.pipeline import GATES_FILE, Options, make_spec, prepare, record_side
 from parity.processes import Listener
 from parity.tolerance import read_gates_file
 from parity.verdict import worst
-from parity.workspace import PROJECT, Workspace
+from parity.workspace import Workspace
 
 # Of each split: with eight, classes are unbalanced, and the demo's checkpoint takes some images for another class.
 IMAGES = 8
@@ -123,12 +123,13 @@ def prepare_base(choice: Choice, listen: Listener, source: tuple[Path, Path]) ->
     """Record the legacy in the probe profile, or take what is current."""
     data, checkpoint = source
     options = Options(profile="probe", images=IMAGES, device="cpu", gates=suite_gates(), out=choice.out / "base")
-    spec = make_spec(options, data, read_dataset(data, options.resolution), checkpoint)
+    gates_file = read_gates_file(GATES_FILE)
+    spec = make_spec(options, data, read_dataset(data, options.resolution), checkpoint, gates_file)
     workspace = Workspace(options.folder)
     with workspace.lock():
         prepare(workspace, spec, options)
         record_side(workspace, "legacy", listen)
-    return Base(run=workspace.folder, work=choice.out / "work", gates_file=read_gates_file(PROJECT / "gates.toml"))
+    return Base(run=workspace.folder, work=choice.out / "work", gates_file=gates_file)
 
 
 def hash_everything(run: Path, code: str) -> str:

@@ -27,7 +27,7 @@ from parity.report.text import cut_middle, make_printable
 
 WIDTH = 120
 _HEADERS = ("gate", "verdict", "worst check", "observed", "limit", "headroom", "noise floor")
-_COLOURS = {"PASS": "green", "FAIL": "bold red", "INCONCLUSIVE": "yellow", "NOT RUN": "yellow"}
+_COLOURS = {"PASS": "green", "FAIL": "bold red", "INCONCLUSIVE": "yellow", "NOT RUN": "yellow", "WAIVED": "yellow"}
 _CHECK_WIDTH = 42
 _LEGEND = "headroom: limit / observed. noise floor: the legacy's own float32 error, judged by its float64."
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 from xml.etree import ElementTree
 
@@ -15,12 +15,12 @@ from parity.report.text import make_printable
 def render_junit(report: Report) -> str:
     """Return JUnit XML.
 
-    FAIL is a failure and INCONCLUSIVE an error. NOT_RUN is skipped, and so is what does not pass at a gate that only informs,
-    because it decides nothing. A gate whose verdict none of its checks bears (it has none, or compared less than it
-    expected) gets a test case of its own.
+    FAIL is a failure and INCONCLUSIVE an error. NOT_RUN and WAIVED are skipped, and so is what does not pass at a gate that
+    only informs, because it decides nothing. A gate whose verdict none of its checks bears (it has none, or compared less than
+    it expected) gets a test case of its own, and so does a broken rule.
     """
     report = make_printable(report)
-    suites = [_make_suite(gate) for gate in report["gates"]]
+    suites = [*map(_make_suite, report["gates"]), *([_make_rules(report["broken"])] if report["broken"] else [])]
     root = ElementTree.Element("testsuites", name=f"parity {report['verdict']}", time=f"{report['run']['elapsed_s']:.3f}")
     for key in ("tests", "failures", "errors"):
         root.set(key, str(sum(int(suite.get(key, "0")) for suite in suites)))
@@ -37,6 +37,15 @@ def _make_properties(report: Report) -> ElementTree.Element:
     for name, value in {**words, "run": report["run"]["id"], "started": report["run"]["started"]}.items():
         ElementTree.SubElement(properties, "property", name=name, value=value)
     return properties
+
+
+def _make_rules(broken: Sequence[str]) -> ElementTree.Element:
+    count = str(len(broken))
+    suite = ElementTree.Element("testsuite", name="parity.rules", tests=count, failures=count, errors="0", skipped="0")
+    for number, words in enumerate(broken, start=1):
+        case = ElementTree.SubElement(suite, "testcase", classname="parity.rules", name=f"rule {number}")
+        ElementTree.SubElement(case, "failure", message=words, type="FAIL")
+    return suite
 
 
 def _make_suite(gate: Mapping[str, Any]) -> ElementTree.Element:
@@ -57,7 +66,7 @@ def _make_case(suite: str, name: str, gate: Mapping[str, Any], check: Mapping[st
     verdict = check["verdict"] if check else gate["verdict"]
     if verdict == "PASS":
         return case
-    decides = gate["required"] and verdict != "NOT_RUN"
+    decides = gate["required"] and verdict not in ("NOT_RUN", "WAIVED")
     tag = {"FAIL": "failure", "INCONCLUSIVE": "error"}[verdict] if decides else "skipped"
     reason = (check["reason"] if check else gate.get("reason")) or gate["question"]
     informs = "" if gate["required"] else "informing only, "

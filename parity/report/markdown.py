@@ -15,7 +15,13 @@ from parity.report.schema import Report
 from parity.report.text import make_printable
 
 LIMIT_BYTES = 60_000
-_SYMBOLS = {"PASS": "✅ PASS", "FAIL": "❌ FAIL", "INCONCLUSIVE": "❔ INCONCLUSIVE", "NOT_RUN": "⬜ NOT RUN"}
+_SYMBOLS = {
+    "PASS": "✅ PASS",
+    "WAIVED": "⚠️ WAIVED",
+    "INCONCLUSIVE": "❔ INCONCLUSIVE",
+    "NOT_RUN": "⬜ NOT RUN",
+    "FAIL": "❌ FAIL",
+}
 
 
 def render_markdown(report: Report) -> str:
@@ -41,7 +47,7 @@ def _head(report: Report, room: Room) -> list[str]:
     run, data, coverage = report["run"], report["run"]["data"], report["coverage"]
     headline = report["headline"].removeprefix(report["verdict"]).strip()
     lines = ["# Parity report", "", f"**{_SYMBOLS[report['verdict']]}** {room.text(headline)}", ""]
-    lines += [summary.SENTENCES[report["verdict"]], ""]
+    lines += [summary.explain_verdict(report), ""]
     if report["place"]:
         lines += [
             f"**First failing gate:** {room.text(report['place']['words'].removeprefix('first failing gate: '))}",
@@ -191,9 +197,9 @@ def _declared(report: Report, room: Room) -> list[str]:
         lambda row: (room.code(row["name"]), *_why_cells(row, room)),
     )
     waived = room.table(
-        ("Waived check", "Reason", "Owner", "Expires"),
+        ("Waiver", "Reason", "Owner", "Expires", "Waived:"),
         report["waivers"],
-        lambda row: (room.code(row["check"]), *_why_cells(row, room), room.text(row["expiry"])),
+        lambda row: (room.code(row["check"]), *_why_cells(row, room), room.text(row["expiry"]), str(row["waived"])),
     )
     return [*(lines or ["No declared differences.", ""]), *(waived or ["No waivers.", ""])]
 

@@ -19,6 +19,8 @@ SENTENCES: Mapping[str, str] = {
     "INCONCLUSIVE": "The evidence has no power: it would look the same for a port that is wrong.",
     "NOT_RUN": "A required gate has no result, so there is no verdict on the port.",
 }
+BROKEN_RULE = "A rule of the run was broken, so that its gates do not count."
+BUT_FOR_WAIVERS = "Every required gate holds but for what is waived: there the port is not, or need not be, the same function."
 DEMO = (
     "Demo: synthetic tissue and a checkpoint trained on it. It shows that the harness works and says nothing about real data."
 )
@@ -39,6 +41,14 @@ SCORE_TITLES: Mapping[str, str] = {
     "roc_auc": "ROC-AUC",
     "mcc": "MCC",
 }
+
+
+def explain_verdict(report: Report) -> str:
+    """Return what the verdict means, in a sentence."""
+    if report["broken"]:
+        return BROKEN_RULE
+    waived = any(gate["verdict"] == Verdict.WAIVED.value for gate in report["gates"])
+    return BUT_FOR_WAIVERS if waived and report["verdict"] == Verdict.PASS.value else SENTENCES[report["verdict"]]
 
 
 @dataclass(frozen=True, kw_only=True)

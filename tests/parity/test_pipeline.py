@@ -14,6 +14,7 @@ from parity.contract import GATES, PROFILES, RunSpec
 from parity.dataset import DatasetFacts
 from parity.errors import BadInputError
 from parity.pipeline import Options, check_disk, choose_device, make_spec, needed_bytes
+from parity.tolerance import read_gates_file
 from parity.workspace import PROJECT, Case, Workspace, balanced
 
 FACTS = DatasetFacts(images=24, sha256="0")
@@ -27,7 +28,8 @@ def checkpoint(tmp_path: Path) -> Path:
 
 
 def spec(checkpoint: Path, **options: object) -> RunSpec:
-    return make_spec(Options(**{"device": "cpu", **options}), checkpoint.parent, FACTS, checkpoint)
+    gates_file = read_gates_file(PROJECT / "gates.toml")
+    return make_spec(Options(**{"device": "cpu", **options}), checkpoint.parent, FACTS, checkpoint, gates_file)
 
 
 def test_defaults_are_filled_in(checkpoint: Path):

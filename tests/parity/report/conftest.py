@@ -69,6 +69,7 @@ def huge_report(make_report: Callable[..., dict[str, Any]]) -> dict[str, Any]:
     report["gradcam"] *= 40
     report["throughput"] *= 300
     report["declared"] *= 300
-    report["waivers"] = [{"check": "*" * 300, "reason": "@" * 300, "owner": "#" * 300, "expiry": "2027-01-01"}] * 300
+    waiver = {"check": "*" * 300, "reason": "@" * 300, "owner": "#" * 300, "expiry": "2027-01-01", "waived": 1}
+    report["waivers"] = [waiver] * 300
     report["run"]["environments"]["core"]["packages"] = {f"package{i}": "_" * 200 for i in range(1000)}
     return report

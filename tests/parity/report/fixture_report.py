@@ -98,6 +98,7 @@ def make_report(
             }
         ],
         "waivers": [],
+        "broken": [],
         "timings": {"legacy": 60.21, "port": 41.0, "compare": 5.4},
         "disk": {"needed_mb": 3000, "used_mb": 2712},
     }
