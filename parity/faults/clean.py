@@ -49,8 +49,8 @@ class Probe:
 
     @property
     def gates(self) -> tuple[str, ...]:
-        """Gates to record: of another seed, those that other weights or images can change."""
-        return suite_gates() if self.seed is None else tuple(gate for gate in suite_gates() if gate not in INJECTED)
+        """Gates to record: under other conditions all, of other weights or images those that they can change."""
+        return suite_gates() if self.environment else tuple(gate for gate in suite_gates() if gate not in INJECTED)
 
 
 CLEAN_RUNS = tuple(
@@ -118,7 +118,8 @@ def _record_legacy(base: Base, probe: Probe, run: Path, worker: Worker) -> None:
         request, words = probe.change
         worker.ask(request, source=known.checkpoint, target=str(checkpoint), **words)
     options = Options(profile="probe", device="cpu", split=split, gates=probe.gates, out=run)
-    make_spec(options, data, read_dataset(data, options.resolution), checkpoint).write_json(Workspace(run).spec_path)
+    spec = make_spec(options, data, read_dataset(data, options.resolution), checkpoint, base.gates_file)
+    spec.write_json(Workspace(run).spec_path)
     (run / "fixtures").symlink_to(base.run / "fixtures")
     worker.ask("record", run=str(run))
 

@@ -20,13 +20,14 @@ from parity.faults.lines import serve
 from parity.recorder import SideRecorder
 from parity.workspace import Workspace
 
-SHAKEN_BY = 0.03
+SHAKEN_BY = 0.02
 
 
 def shake(source: str, target: str, seed: int) -> dict[str, Any]:
-    """Write a checkpoint whose every number is another one's times 1 and a few percent more or less.
+    """Write a checkpoint whose every number is another one's times 1 and two percent more or less.
 
-    A network of another seed that is trained no more would do as well for most gates, but its Grad-CAM maps are often dead.
+    A network of another seed that is trained no more would do as well for most gates, but its Grad-CAM maps are often dead:
+    of the demo's shaken by three percent 5 in 480 are, by two percent none.
     """
     rng = np.random.default_rng(seed)
     return _rewrite(source, target, lambda layer, values: values * rng.normal(1.0, SHAKEN_BY, values.shape))
