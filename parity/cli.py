@@ -19,7 +19,7 @@ from parity.faults.suite import Choice, run_suite
 from parity.judge import has_comparison
 from parity.pipeline import DEMO, Options
 from parity.pipeline import run as run_pipeline
-from parity.report import read_report, render_console, render_report
+from parity.report import read_report, render_console, render_diff, render_report
 
 BAD_INPUT_EXIT_CODE = 2
 app = typer.Typer(
@@ -78,6 +78,20 @@ def report(run_folder: Annotated[Path, typer.Argument(help="Folder of a run.")])
     for path in render_report(folder):
         print(path)
     print(render_console(read_report(folder / "report.json"), folder=folder))
+
+
+@app.command()
+def diff(
+    first: Annotated[Path, typer.Argument(help="Folder of a run.")],
+    second: Annotated[Path, typer.Argument(help="Folder of another.")],
+) -> None:
+    """Say what changed between two runs: what was run, verdicts, checks, decisions; not how long it took.
+
+    Ends with 0 if nothing did, else with 1; 2 for bad input.
+    """
+    found = render_diff(*(read_report(folder / "report" / "report.json") for folder in (first, second)))
+    print(found or "no difference")
+    raise typer.Exit(1 if found else 0)
 
 
 @app.command()

@@ -1,4 +1,4 @@
-"""report.json -> report.html, report.md, junit.xml and a table for the terminal. report.json is their only source."""
+"""report.json, the only source -> report.html, report.md, junit.xml, recommendation.md and a table for the terminal."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ from pathlib import Path
 
 from parity.artefact import write_whole
 from parity.report.console import render_console
+from parity.report.diff import render_diff
 from parity.report.html import render_html
 from parity.report.junit import render_junit
 from parity.report.markdown import render_markdown
+from parity.report.recommendation import render_recommendation
 from parity.report.schema import Report, check_report, read_report, write_report
 from parity.report.triptych import write_gradcam_triptych
 
@@ -17,6 +19,7 @@ __all__ = [
     "check_report",
     "read_report",
     "render_console",
+    "render_diff",
     "render_html",
     "render_junit",
     "render_markdown",
@@ -33,7 +36,7 @@ def render_report(folder: Path) -> list[Path]:
         folder: Holds report.json and the assets it names.
 
     Returns:
-        Paths of report.html, report.md and junit.xml. The same report.json and assets give the same bytes.
+        Paths of report.html, report.md, junit.xml and recommendation.md. The same report.json and assets give the same bytes.
 
     Raises:
         BadInputError: report.json is missing or does not follow the schema; nothing is written.
@@ -43,6 +46,7 @@ def render_report(folder: Path) -> list[Path]:
         "report.html": render_html(report, folder=folder),
         "report.md": render_markdown(report),
         "junit.xml": render_junit(report),
+        "recommendation.md": render_recommendation(report),
     }
     for name, text in renderings.items():
         write_whole(folder / name, text)

@@ -17,6 +17,7 @@ from markupsafe import Markup, escape
 from parity.report import notation, summary
 from parity.report.lockstep import largest_difference, make_lockstep_rows
 from parity.report.pictures import draw_curve, draw_losses
+from parity.report.recommendation import make_recommendation
 from parity.report.schema import Report
 from parity.report.text import cut_middle, make_printable
 
@@ -39,6 +40,7 @@ SECTIONS: Sequence[tuple[str, str]] = (
     ("gradcam", "Grad-CAM"),
     ("throughput", "Throughput"),
     ("declared", "Declared differences and waivers"),
+    ("recommendation", "Migration recommendation"),
     ("repeat", "To repeat this run"),
 )
 
@@ -59,6 +61,7 @@ def render_html(report: Report, *, folder: Path) -> str:
         "pictures": {row["path"]: _embed(row, folder) for row in report["assets"]},
         "curves": _draw_curves(report),
         "lockstep": _draw_lockstep(report),
+        "recommendation": make_recommendation(report),
     }
     template = _environment().get_template("report.html.j2")
     page = ""

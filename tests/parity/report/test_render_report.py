@@ -9,7 +9,7 @@ import pytest
 from parity.errors import BadInputError
 from parity.report import render_report
 
-NAMES = ["report.html", "report.md", "junit.xml"]
+NAMES = ["report.html", "report.md", "junit.xml", "recommendation.md"]
 ROOT = Path(__file__).parents[3]
 
 
