@@ -18,6 +18,7 @@ import tensorflow as tf
 from parity.architecture import GRADCAM_LEGACY_LAYER
 from parity.faults.lines import serve
 from parity.recorder import SideRecorder
+from parity.sides.legacy_head import LAST_LAYER
 from parity.workspace import Workspace
 
 SHAKEN_BY = 0.02
@@ -35,7 +36,7 @@ def shake(source: str, target: str, seed: int) -> dict[str, Any]:
 
 def sharpen(source: str, target: str, factor: float) -> dict[str, Any]:
     """Write a checkpoint whose logits are those of another one times a factor."""
-    return _rewrite(source, target, lambda layer, values: factor * values if layer == "last_dense" else values)
+    return _rewrite(source, target, lambda layer, values: factor * values if layer == LAST_LAYER else values)
 
 
 def silence(source: str, target: str) -> dict[str, Any]:

@@ -9,7 +9,6 @@ import sys
 import traceback
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, Self
 
 from parity.processes import KEEP_MEMORY, interpreter
@@ -48,7 +47,7 @@ class Worker:
         environment: Variables that it is started with.
     """
 
-    def __init__(self, side: str, log: Path, threads: int, environment: Mapping[str, str] = MappingProxyType({})) -> None:
+    def __init__(self, side: str, log: Path, threads: int, environment: Mapping[str, str]) -> None:
         log.parent.mkdir(parents=True, exist_ok=True)
         self.log = log
         variables = {**KEEP_MEMORY, **os.environ, "PYTHONPATH": str(PROJECT), "OMP_NUM_THREADS": str(threads), **environment}

@@ -33,18 +33,14 @@ def render_diff(before: Report, after: Report) -> str:
     """
     before, after = make_printable(before), make_printable(after)
     parts = {
-        "what was run": list(_flat_changes(_without_times(before["run"]), _without_times(after["run"]))),
-        "verdicts": [
-            *_changes("run", before["headline"], after["headline"]),
-            *(row for gate in _names(_verdicts(before), _verdicts(after)) for row in _gate_changes(gate, before, after)),
-        ],
-        "checks": list(_check_changes(before, after)),
-        "decisions of the port": list(_decision_changes(before, after)),
-        "declared, waived, broken": [
-            row for key in ("declared", "waivers", "broken") for row in _changes(key, before[key], after[key])
-        ],
+        "what was run": _changes(_without_times(before["run"]), _without_times(after["run"])),
+        "verdicts": _changes(_verdicts(before), _verdicts(after)),
+        "checks": _check_changes(before, after),
+        "decisions of the port": _changes(_answers(before), _answers(after)),
+        "declared, waived, broken": _changes(_exceptions(before), _exceptions(after)),
     }
-    return "\n".join(_table(title, rows) for title, rows in parts.items() if rows)
+    found = {title: list(rows) for title, rows in parts.items()}
+    return "\n".join(_table(title, rows) for title, rows in found.items() if rows)
 
 
 def _table(title: str, rows: Sequence[Row]) -> str:
@@ -57,16 +53,12 @@ def _without_times(run: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in run.items() if key not in OF_THE_TIME}
 
 
-def _flat_changes(before: Any, after: Any, place: str = "") -> Iterator[Row]:
+def _changes(before: Any, after: Any, place: str = "") -> Iterator[Row]:
+    """Yield what differs, with its place: in two dictionaries, down to the values that are none."""
     if isinstance(before, dict) and isinstance(after, dict):
         for key in _names(before, after):
-            yield from _flat_changes(before.get(key), after.get(key), f"{place}/{key}" if place else key)
-    else:
-        yield from _changes(place, before, after)
-
-
-def _changes(place: str, before: Any, after: Any) -> Iterator[Row]:
-    if before != after:
+            yield from _changes(before.get(key), after.get(key), f"{place}/{key}" if place else key)
+    elif before != after:
         yield place, _show(before), _show(after)
 
 
@@ -81,11 +73,15 @@ def _names(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
 
 
 def _verdicts(report: Report) -> dict[str, str]:
-    return {gate["gate"]: gate["verdict"] for gate in report["gates"]}
+    return {"run": report["headline"], **{gate["gate"]: gate["verdict"] for gate in report["gates"]}}
 
 
-def _gate_changes(gate: str, before: Report, after: Report) -> Iterator[Row]:
-    yield from _changes(gate, *(_verdicts(report).get(gate) for report in (before, after)))
+def _exceptions(report: Report) -> dict[str, Any]:
+    return {key: report[key] for key in ("declared", "waivers", "broken")}
+
+
+def _answers(report: Report) -> dict[str, Any]:
+    return {f"{row['kind']} {row['image']}": (row["candidate"] or ABSENT).get("prediction") for row in report["ledger"]}
 
 
 def _check_changes(before: Report, after: Report) -> Iterator[Row]:
@@ -113,12 +109,3 @@ def _words(check: Mapping[str, Any]) -> str:
         return NOTHING
     words = f"{check['verdict']} {show_figure(check['observed'])}"
     return words if check["limit"] is None else f"{words} of {show_figure(check['limit'])}"
-
-
-def _decision_changes(before: Report, after: Report) -> Iterator[Row]:
-    answers = [
-        {f"{row['kind']} {row['image']}": (row["candidate"] or ABSENT).get("prediction") for row in report["ledger"]}
-        for report in (before, after)
-    ]
-    for image in _names(*answers):
-        yield from _changes(image, *(found.get(image) for found in answers))

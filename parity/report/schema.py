@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from parity.artefact import write_whole
 from parity.errors import BadInputError, bad_input
 
 Report = dict[str, Any]
@@ -69,7 +70,7 @@ def write_report(report: Report, path: Path) -> None:
     plain = _without_constants(report)
     check_report(plain, place=str(path))
     text = json.dumps(plain, indent=1, ensure_ascii=True, allow_nan=False) + "\n"
-    path.write_text(text, encoding="utf-8")
+    write_whole(path, text)
 
 
 def check_report(report: Any, *, place: str) -> None:
