@@ -89,6 +89,8 @@ def _verdict(report: Report, unproven: Sequence[str]) -> str:
         return "Do not migrate yet: the evidence is not enough for a verdict."
     if report["run"]["demo"]:
         return "Nothing to decide: this is the demo, which shows that the harness works. Run it on your data and checkpoint."
+    if summary.passes_but_for_waivers(report):
+        return "The port holds but for what is waived below, and is not the same function there: its owners decide."
     if unproven:
         return "The port holds on everything that was asked. Before the legacy is deleted, settle what is unproven."
     return "Migrate: on everything that the harness asks, the port is the same function as the legacy."

@@ -47,8 +47,13 @@ def explain_verdict(report: Report) -> str:
     """Return what the verdict means, in a sentence."""
     if report["broken"]:
         return BROKEN_RULE
+    return BUT_FOR_WAIVERS if passes_but_for_waivers(report) else SENTENCES[report["verdict"]]
+
+
+def passes_but_for_waivers(report: Report) -> bool:
+    """Return whether a run passes only because somebody answers for what fails."""
     waived = any(gate["verdict"] == Verdict.WAIVED.value for gate in report["gates"])
-    return BUT_FOR_WAIVERS if waived and report["verdict"] == Verdict.PASS.value else SENTENCES[report["verdict"]]
+    return waived and report["verdict"] == Verdict.PASS.value
 
 
 @dataclass(frozen=True, kw_only=True)

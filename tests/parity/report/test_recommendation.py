@@ -66,6 +66,13 @@ def test_gates_that_were_not_run_are_unproven(report: dict[str, Any]):
     ]
 
 
+def test_a_run_with_a_waived_gate_is_not_called_the_same_function(report: dict[str, Any]):
+    report["gates"][3]["verdict"] = "WAIVED"
+    found = make_recommendation(report)
+    assert found.verdict.startswith("The port holds but for what is waived below")
+    assert not any(report["gates"][3]["gate"] in sentence for sentence in found.gained)
+
+
 def test_the_demo_decides_nothing(report: dict[str, Any]):
     report["run"]["demo"] = True
     assert make_recommendation(report).verdict.startswith("Nothing to decide: this is the demo")
