@@ -18,6 +18,8 @@ from typing import Any, Self
 
 import numpy as np
 
+from parity.reduction import SAMPLE, reduce
+
 SCHEMA = "parity-recording/1"
 MANIFEST = "manifest.json"
 _CHUNK_BYTES = 1 << 22
@@ -29,13 +31,20 @@ class ArtefactError(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class ArrayEntry:
-    """An array as the manifest describes it; `axes` has one letter of ``N H W C K I O`` for each dimension."""
+    """An array as the manifest describes it; `axes` has one letter of ``N H W C K I O`` for each dimension.
+
+    Attributes:
+        reduced: How the array was reduced, where it is not kept whole; `file` then holds the reduction.
+        rounded: File of the whole array as float32, where it is kept beside a reduction.
+    """
 
     file: str
     dtype: str
     shape: tuple[int, ...]
     axes: str
     sha256: str
+    reduced: str = ""
+    rounded: str = ""
 
 
 def write_whole(path: Path, text: str) -> None:
@@ -124,11 +133,35 @@ class RecordingWriter:
         array = np.asarray(array)
         if len(axes) != array.ndim:
             raise ArtefactError(f"`axes` must name every axis, got {axes!r} for shape {array.shape} of {name}")
-        file = f"{len(self._arrays):05d}.npy"
-        np.save(self._partial / file, np.ascontiguousarray(array), allow_pickle=False)
+        file = self._save(f"{len(self._arrays):05d}.npy", array)
         self._arrays[name] = ArrayEntry(
             file=file, dtype=str(array.dtype), shape=array.shape, axes=axes, sha256=hash_array(array)
         )
+
+    def write_reduced(self, name: str, array: np.ndarray, axes: str, how: str, *, rounded: bool = False) -> None:
+        """Write what `parity.reduction` keeps of an array; its manifest still says what the array was.
+
+        Args:
+            name: A new name.
+            array: The whole array.
+            axes: Its axis letters.
+            how: Of `parity.reduction`.
+            rounded: Whether the whole array is kept beside it, as float32.
+        """
+        number, kept = len(self._arrays), reduce(array, how)
+        self._arrays[name] = ArrayEntry(
+            file=self._save(f"{number:05d}.npy", kept),
+            dtype=str(array.dtype),
+            shape=array.shape,
+            axes=axes,
+            sha256=hash_array(kept),
+            reduced=how,
+            rounded=self._save(f"{number:05d}-rounded.npy", array.astype(np.float32)) if rounded else "",
+        )
+
+    def _save(self, file: str, array: np.ndarray) -> str:
+        np.save(self._partial / file, np.ascontiguousarray(array), allow_pickle=False)
+        return file
 
     def write_value(self, name: str, value: Any) -> None:
         """Write a JSON value under a new name."""
@@ -139,7 +172,10 @@ class RecordingWriter:
 
 @dataclass(frozen=True, kw_only=True)
 class Recording:
-    """A finished recording; arrays are checked against the manifest each time they are read."""
+    """A finished recording; arrays are checked against the manifest each time they are read.
+
+    Of an array that was reduced there is the reduction, and that is what is read.
+    """
 
     folder: Path
     key: str
@@ -155,12 +191,32 @@ class Recording:
         if name not in self.arrays:
             raise ArtefactError(f"{name} is missing from {self.folder.name}")
         entry = self.arrays[name]
+        array = self._load(name, entry.file)
+        whole = entry.reduced or (str(array.dtype), array.shape) == (entry.dtype, entry.shape)
+        if not whole or hash_array(array) != entry.sha256:
+            raise ArtefactError(f"{name} in {self.folder.name} is not what its manifest says")
+        return array
+
+    def read_rounded(self, name: str) -> np.ndarray:
+        """Return an array rounded to float32; it is whole even where only a reduction is kept in full precision.
+
+        Raises:
+            ArtefactError: As `read_array`, or no rounded array was kept beside the reduction.
+        """
+        array, entry = self.read_array(name), self.arrays[name]
+        if not entry.reduced:
+            return array.astype(np.float32)
+        rounded = self._load(name, entry.rounded)
+        sample = reduce(rounded, SAMPLE)
+        if rounded.shape != entry.shape or not np.array_equal(sample, array[: sample.size].astype(np.float32)):
+            raise ArtefactError(f"{name} in {self.folder.name} is not the array that was reduced")
+        return rounded
+
+    def _load(self, name: str, file: str) -> np.ndarray:
         try:
-            array: np.ndarray = np.load(self.folder / entry.file, mmap_mode="r", allow_pickle=False)
+            array: np.ndarray = np.load(self.folder / file, mmap_mode="r", allow_pickle=False)
         except (OSError, ValueError, EOFError) as error:
             raise ArtefactError(f"{name} cannot be read from {self.folder.name}: {error}") from error
-        if (str(array.dtype), array.shape) != (entry.dtype, entry.shape) or hash_array(array) != entry.sha256:
-            raise ArtefactError(f"{name} in {self.folder.name} is not what its manifest says")
         return array
 
     @property
@@ -180,6 +236,8 @@ def read_recording(folder: Path) -> Recording:
         if manifest["schema"] != SCHEMA:
             raise ArtefactError(f"`schema` must be {SCHEMA}, got {manifest['schema']!r} in {folder.name}")
         arrays = {name: ArrayEntry(**{**entry, "shape": tuple(entry["shape"])}) for name, entry in manifest["arrays"].items()}
+        if any(name != Path(name).name for entry in arrays.values() for name in (entry.file, entry.rounded) if name):
+            raise ArtefactError(f"files outside {folder.name}")
         return Recording(folder=folder, key=manifest["key"], arrays=arrays, values=manifest["values"])
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ArtefactError(f"no whole recording in {folder.parent.name}/{folder.name}: {error}") from error

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from parity.architecture import STAGE_TAPS, TAPS, Tap
@@ -58,9 +58,7 @@ def assemble_report(
     return {
         "schema": "parity-report/1",
         "verdict": verdict.value,
-        "headline": make_headline(
-            verdict, results, required, broken=broken, witnessed=run["witness"] is not None, demo=run["demo"]
-        ),
+        "headline": make_headline(verdict, results, required, broken=broken, remarks=_remarks(workspace, run)),
         "place": _place_dict(results),
         "run": run,
         "gates": gates,
@@ -99,10 +97,9 @@ def make_headline(
     required: Sequence[str],
     *,
     broken: Sequence[str] = (),
-    witnessed: bool,
-    demo: bool,
+    remarks: Sequence[str] = (),
 ) -> str:
-    """Return the verdict with what it covers, in one line."""
+    """Return the verdict with what it covers, in one line, and what there is to say of the legacy's side."""
     passed = sum(result.verdict is Verdict.PASS for result in results if result.gate in required)
     not_run = [result.gate for result in results if result.verdict is Verdict.NOT_RUN]
     waived = {result.gate: sum(check.verdict is Verdict.WAIVED for check in result.checks) for result in results}
@@ -113,9 +110,14 @@ def make_headline(
         parts.append(f"{count} {'check' if count == 1 else 'checks'} waived: {', '.join(gates)}")
     if not_run:
         parts.append(f"{len(not_run)} not run: {', '.join(not_run)}")
-    parts += [] if witnessed else ["legacy unwitnessed"]
-    parts += ["DEMO"] if demo else []
-    return f"{verdict.value} ({'; '.join(parts)})"
+    return f"{verdict.value} ({'; '.join([*parts, *remarks])})"
+
+
+def _remarks(workspace: Workspace, run: Mapping[str, Any]) -> list[str]:
+    if workspace.bundle.is_file():
+        asked = (workspace.signed / "port").is_dir()
+        return ["against the golden bundle", *([] if asked else ["predictions of the users' images NOT_RUN: give --data"])]
+    return [*([] if run["witness"] else ["legacy unwitnessed"]), *(["DEMO"] if run["demo"] else [])]
 
 
 def find_place(results: Sequence[GateResult]) -> GateResult | None:

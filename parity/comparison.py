@@ -12,6 +12,7 @@ from typing import Self
 import numpy as np
 
 from parity.artefact import ArtefactError, Recording, permute_axes
+from parity.reduction import reduce
 from parity.verdict import Check, GateResult, Verdict
 from parity.workspace import Workspace
 
@@ -36,7 +37,7 @@ class Expected:
 
 @dataclass(frozen=True, kw_only=True)
 class Pair:
-    """An array of both sides, in the reference's axis order."""
+    """An array of both sides, in the reference's axis order; both reduced where only a reduction of the reference is kept."""
 
     name: str
     axes: str
@@ -122,6 +123,8 @@ class Comparison:
         if reasons:
             self._fault(name, "; ".join(reasons))
             return None
+        if how := self.reference.arrays[name].reduced:
+            arrays["port"] = reduce(arrays["port"], how)
         return Pair(name=name, axes=expected.axes, reference=arrays["legacy"], candidate=arrays["port"])
 
     def _fault(self, name: str, reason: str) -> None:
@@ -137,9 +140,12 @@ def _read_expected(recording: Recording, name: str, expected: Expected, axes: st
         raise ArtefactError(f"axes {entry.axes!r} instead of {axes!r}")
     if entry.dtype != expected.dtype:
         raise ArtefactError(f"dtype {entry.dtype} instead of {expected.dtype}")
-    array = permute_axes(array, axes, expected.axes)
-    if array.shape != expected.shape:
-        raise ArtefactError(f"shape {array.shape} instead of {expected.shape} ({expected.axes})")
+    shape = entry.shape
+    if not entry.reduced:
+        array = permute_axes(array, axes, expected.axes)
+        shape = array.shape
+    if shape != expected.shape:
+        raise ArtefactError(f"shape {shape} instead of {expected.shape} ({expected.axes})")
     if array.size == 0:
         raise ArtefactError("empty array")
     if not expected.nonfinite and array.dtype.kind == "f" and not np.isfinite(array).all():

@@ -68,6 +68,7 @@ class Profile:
 
 PROFILES: Mapping[str, Profile] = {
     "probe": Profile(tap_images=2, augmented_batches=1, image_scale=0.08, images=3),
+    "guard": Profile(tap_images=2, augmented_batches=1, image_scale=0.08),
     "quick": Profile(tap_images=4, augmented_batches=1),
     "full": Profile(tap_images=8, augmented_batches=None),
 }

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -16,8 +14,9 @@ from parity.assemble import assemble_report
 from parity.clock import Clock
 from parity.contract import BATCH_SIZE, CLASSES, GATES, PROFILES, RunSpec
 from parity.dataset import DatasetFacts, read_dataset
-from parity.demo.cache import demo_checkpoint, demo_dataset
-from parity.errors import BadInputError, bad_input
+from parity.demo import cache
+from parity.errors import bad_input
+from parity.evaluation import EVALUATED_GATES, evaluated
 from parity.fixtures import write_fixtures
 from parity.judge import compare_gate
 from parity.predictions import read_predictions
@@ -26,12 +25,11 @@ from parity.report import render_report, write_report
 from parity.reuse import PACKAGES
 from parity.tolerance import GatesFile, read_gates_file
 from parity.verdict import Verdict
-from parity.waivers import apply_waivers, find_broken, read_waivers
-from parity.workspace import EVALUATION_ERROR, PROJECT, Workspace
+from parity.waivers import Waiver, apply_waivers, find_broken, read_waivers
+from parity.workspace import PROJECT, Workspace
 
 DEMO = "demo"
 GATES_FILE, WAIVERS_FILE = PROJECT / "gates.toml", PROJECT / "waivers.toml"
-EVALUATED_GATES = {"freeze", "decisions"}  # they read what the sides' own evaluate commands write
 FLOAT_BYTES = {"float32": 4, "float64": 8}
 WEIGHTS_BYTES = 300_000_000
 SMALLEST_SCALE = 0.03  # 36 x 48 pixels: below it the last maps of the network have one cell
@@ -69,14 +67,19 @@ def run(options: Options, listen: Listener) -> tuple[Verdict, Path]:
     Raises:
         BadInputError: An input cannot be used; what was recorded before stays.
     """
+    if not (PROJECT / PACKAGES["legacy"]).is_dir():
+        remedy = "it is retired: nox -s guard holds the port against what it did"
+        raise bad_input(PACKAGES["legacy"], "be there", "no such folder", str(PROJECT), remedy)
     workspace, clock = Workspace(options.folder), Clock()
     gates_file = read_gates_file(GATES_FILE)
     waivers = read_waivers(WAIVERS_FILE)
     with workspace.lock():
         shutil.rmtree(workspace.report, ignore_errors=True)  # an older verdict must not outlive a run that stops
-        data = options.data.resolve() if options.data else demo_dataset(listen)
+        data = options.data.resolve() if options.data else cache.make_dataset(cache.DEMO, listen)
         facts = read_dataset(data, options.resolution)
-        checkpoint = demo_checkpoint(listen) if options.checkpoint == DEMO else Path(options.checkpoint).resolve()
+        checkpoint = (
+            cache.make_checkpoint(cache.DEMO, listen) if options.checkpoint == DEMO else Path(options.checkpoint).resolve()
+        )
         clock.lap("demo" if options.data is None else "check")
         spec = make_spec(options, data, facts, checkpoint, gates_file)
         disk_bytes = check_disk(spec, facts, workspace)
@@ -85,28 +88,41 @@ def run(options: Options, listen: Listener) -> tuple[Verdict, Path]:
         record_side(workspace, "legacy", listen)
         clock.lap("legacy")
         # Much of either `evaluate` is one thread's start-up, for which what runs beside it leaves room.
-        with _evaluated(workspace, "legacy", listen):
+        with evaluated(workspace, "legacy", listen):
             record_side(workspace, "port", listen)
         clock.lap("port")
-        listen({"side": "core", "step": "compare", "done": 0, "of": 1})
-        compared = Workspace(workspace.folder)
-        with _evaluated(workspace, "port", listen):
-            results = {gate: compare_gate(gate, compared, gates_file) for gate in GATES if gate not in EVALUATED_GATES}
-        results |= {gate: compare_gate(gate, compared, gates_file) for gate in EVALUATED_GATES}
-        listen({"side": "core", "step": "compare", "done": 1, "of": 1})
-        clock.lap("evaluate and compare")
-        found, today = [results[gate] for gate in GATES], date.today()
-        report = assemble_report(
-            compared,
-            gates_file,
-            apply_waivers(waivers, found, today),
-            waivers=waivers,
-            broken=[*find_moved_limits(workspace), *find_broken(waivers, found, today)],
-            clock=clock,
-            needed_mb=disk_bytes // 1_000_000,
-        )
-        write_report(report, workspace.report / "report.json")
-        render_report(workspace.report)
+        return conclude(workspace, gates_file, waivers, clock, listen, needed_mb=disk_bytes // 1_000_000)
+
+
+def conclude(
+    workspace: Workspace,
+    gates_file: GatesFile,
+    waivers: Sequence[Waiver],
+    clock: Clock,
+    listen: Listener,
+    *,
+    needed_mb: int = 0,
+) -> tuple[Verdict, Path]:
+    """Compare what both sides recorded, write the report, and return the verdict and the folder of the report."""
+    listen({"side": "core", "step": "compare", "done": 0, "of": 1})
+    compared = Workspace(workspace.folder)
+    with evaluated(workspace, "port", listen):
+        results = {gate: compare_gate(gate, compared, gates_file) for gate in GATES if gate not in EVALUATED_GATES}
+    results |= {gate: compare_gate(gate, compared, gates_file) for gate in EVALUATED_GATES}
+    listen({"side": "core", "step": "compare", "done": 1, "of": 1})
+    clock.lap("evaluate and compare")
+    found, today = [results[gate] for gate in GATES], date.today()
+    report = assemble_report(
+        compared,
+        gates_file,
+        apply_waivers(waivers, found, today),
+        waivers=waivers,
+        broken=[*find_moved_limits(workspace), *find_broken(waivers, found, today)],
+        clock=clock,
+        needed_mb=needed_mb,
+    )
+    write_report(report, workspace.report / "report.json")
+    render_report(workspace.report)
     return Verdict(report["verdict"]), workspace.report
 
 
@@ -126,6 +142,8 @@ def find_moved_limits(workspace: Workspace) -> list[str]:
     """Return a sentence where the limits are no longer those that the run began with: nobody must fit them to what was seen."""
     if workspace.limits.read_text(encoding="utf-8") == hash_file(GATES_FILE):
         return []
+    if workspace.bundle.is_file():
+        return ["gates.toml is not the one that the golden bundle was made with: sign the migration off again"]
     return ["gates.toml changed after this run had begun: start again with another --out"]
 
 
@@ -238,58 +256,3 @@ def prepare(workspace: Workspace, spec: RunSpec, options: Options) -> None:
                 "write the file names of images/ in its first column",
             )  # fmt: skip
         shutil.copyfile(options.witness, workspace.witness)
-
-
-@contextmanager
-def _evaluated(workspace: Workspace, side: str, listen: Listener) -> Iterator[None]:
-    """Run the side's own ``evaluate`` beside the block, if a gate reads what it writes; it is done when the block ends."""
-    current = Workspace(workspace.folder)
-    with ThreadPoolExecutor(1) as pool:
-        task = pool.submit(_evaluate, current, side, listen) if EVALUATED_GATES & set(current.spec.gates) else None
-        yield
-        if task is not None:
-            task.result()
-
-
-def _evaluate(workspace: Workspace, side: str, listen: Listener) -> None:
-    """Run the side's own ``evaluate`` on the raw files, unless its output is current.
-
-    What the legacy refuses is bad input; what the port alone refuses is a finding, left for the gates.
-    """
-    step = f"{PACKAGES[side]} evaluate"
-    listen({"side": side, "step": step, "done": 0, "of": 1})
-    # The key of a recording names everything of its side: code, lock, versions, inputs, checkpoint, options.
-    key = workspace.recording(side, "inference").key
-    out = workspace.evaluation_output(side)
-    stamp = out / "key.txt"
-    if not (stamp.is_file() and stamp.read_text() == key):
-        shutil.rmtree(out, ignore_errors=True)
-        log = workspace.folder / "log" / f"{side}-evaluate.txt"
-        try:
-            run_side(side, evaluation_command(workspace, side), log=log, listen=listen)
-            stamp.write_text(key)
-        except BadInputError as error:
-            if side == "legacy":
-                raise
-            out.mkdir(exist_ok=True)
-            (out / EVALUATION_ERROR).write_text(str(error), encoding="utf-8")
-    listen({"side": side, "step": step, "done": 1, "of": 1})
-
-
-def evaluation_command(workspace: Workspace, side: str) -> list[str]:
-    """Return the side's own command as a user would give it."""
-    spec = workspace.spec
-    checkpoint = spec.checkpoint if side == "legacy" else str(workspace.port_weights)
-    options: Mapping[str, object] = {
-        "--data": spec.data,
-        "--checkpoint": checkpoint,
-        "--resolution": spec.resolution,
-        "--split": spec.split,
-        "--splits": ",".join(spec.splits),
-        "--image-scale": spec.image_scale,
-        "--device": spec.device,
-        "--out": workspace.evaluation_output(side),
-        **({"--images": spec.images} if spec.images else {}),
-        **({"--arch": spec.arch} if side == "port" else {}),
-    }
-    return ["-m", PACKAGES[side], "evaluate", *(str(part) for option in options.items() for part in option)]

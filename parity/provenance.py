@@ -13,7 +13,7 @@ from typing import Any
 from parity.artefact import ArtefactError, hash_file
 from parity.clock import Clock
 from parity.contract import RunSpec
-from parity.demo.cache import DEMO_FOLDER
+from parity.demo.cache import DEMO
 from parity.reuse import INSTALLED, LOCKS, PACKAGES, hash_package
 from parity.tolerance import GatesFile
 from parity.workspace import PROJECT, Workspace
@@ -64,7 +64,7 @@ def describe_run(workspace: Workspace, gates_file: GatesFile, clock: Clock) -> d
 
 def is_demo(path: str) -> bool:
     """Return whether a path is part of the embedded demo."""
-    return DEMO_FOLDER in Path(path).parents
+    return DEMO.folder in Path(path).parents
 
 
 def command_words(spec: RunSpec) -> list[str]:

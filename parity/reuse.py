@@ -16,7 +16,7 @@ from parity.workspace import PROJECT, Workspace
 
 PACKAGES = {"legacy": "legacy_tf", "port": "torch_port"}
 LOCKS = {"legacy": "requirements-tf.txt", "port": "requirements-torch.txt", "core": "requirements-core.txt"}
-_SHARED_CODE = ("contract", "training", "architecture", "artefact", "workspace", "recorder", "reuse")
+_SHARED_CODE = ("contract", "training", "architecture", "artefact", "reduction", "workspace", "recorder", "reuse")
 _FLAG_PREFIXES = ("TF_", "XLA_", "OMP_", "MKL_", "ONEDNN_", "DNNL_", "CUDA_", "CUBLAS_", "TORCH_", "NVIDIA_")
 
 

@@ -12,7 +12,7 @@ from parity.contract import CLASSES, IMAGE_HEIGHT_PX, IMAGE_WIDTH_PX
 
 IMAGE_SCALE = 0.08
 HEIGHT_PX, WIDTH_PX = int(IMAGE_HEIGHT_PX * IMAGE_SCALE), int(IMAGE_SCALE * IMAGE_WIDTH_PX)  # 96 x 128
-BATCHES: Mapping[str, int] = {"probe": 2, "quick": 6, "full": 6}  # of an epoch, by profile
+BATCHES: Mapping[str, int] = {"probe": 2, "guard": 2, "quick": 6, "full": 6}  # of an epoch, by profile
 EPOCHS = 2
 SLOTS = ("m", "v")
 BATCH_SIZE = 4  # a step in float64 takes as long as two in float32

@@ -81,6 +81,16 @@ class Workspace:
         return self.folder / "witness.csv"
 
     @property
+    def bundle(self) -> Path:
+        """Hash of the golden bundle, where the legacy's side is not recorded but taken from one."""
+        return self.folder / "golden.sha256"
+
+    @property
+    def signed(self) -> Path:
+        """What the legacy predicted for every image in the run that was signed, where a golden bundle has it."""
+        return self.folder / "signed"
+
+    @property
     def limits(self) -> Path:
         """Hash of the limits that the run began with."""
         return self.folder / "gates.sha256"

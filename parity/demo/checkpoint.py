@@ -46,6 +46,7 @@ def fit_head(data_dir: Path, image_scale: float, seed: int, source: dict[str, An
     """
     training_set = training.make_training_set(data_dir, image_scale, seed, source)
     model = training.build_model(training_set.num_classes, image_scale)
+    settling.draw_kernels(model, seed)
     settling.randomise_batch_norm(model, np.random.default_rng(seed))
     augmented = settling.make_batches(training_set, FIT_HEAD_SETTLE_BATCHES)
     settling.settle_moving_averages(

@@ -22,7 +22,7 @@ from parity.demo.drawing import draw_tissue
 from parity.errors import BadInputError, bad_input
 
 # Part of the key under which a demo checkpoint is cached: raise it whenever the images change.
-COHORT_VERSION = "1"
+COHORT_VERSION = "2"
 CLASSES = ("aca", "nor", "scc")
 SUBCLASSES: Mapping[str, tuple[str, ...]] = {
     "aca": ("bd", "md", "pd"),
@@ -67,9 +67,9 @@ PATIENTS: Mapping[str, tuple[int, ...]] = {
     "val": (1, 6, 27, 32, 44),
     "test": (9, 13, 31, 40),
 }
-IMAGES_PER_SPLIT: Mapping[str, int] = {"train": 48, "val": 12, "test": 12}
+IMAGES_PER_SPLIT: Mapping[str, int] = {"train": 48, "val": 9, "test": 9}
 # One image in this many is drawn as another class than its label says.
-HARD_EVERY = 10
+HARD_EVERY = 9
 LOOKALIKE = {"aca": "scc", "scc": "aca", "nor": "aca"}
 # A pool of processes costs more than it saves below this many images.
 POOL_FROM = 16
@@ -98,6 +98,9 @@ class CohortImage:
         """Where it is, relative to the data folder."""
         folder = f"{self.superclass}_{self.subclass}" if self.subclass else self.superclass
         return f"images/{folder}/{folder}_{RESOLUTION}_{self.image_id}.jpg"
+
+
+Job = tuple[Path, CohortImage, int, int]  # data folder, image, seed, JPEG quality
 
 
 def plan_cohort(
@@ -162,6 +165,7 @@ def make_cohort(
     seed: int = 17,
     images_per_split: Mapping[str, int] = IMAGES_PER_SPLIT,
     *,
+    quality: int = JPEG_QUALITY,
     processes: int = 1,
     progress: Progress | None = None,
 ) -> list[CohortImage]:
@@ -173,6 +177,7 @@ def make_cohort(
         folder: Data folder to make; files of the same names are overwritten.
         seed: Seed of every random choice; 0 or more.
         images_per_split: Number of images of each split.
+        quality: Of the JPEG files.
         processes: How many images to draw at once; more than 1 needs a main module that can be imported again
             (`if __name__ == "__main__"`), for the processes are spawned.
         progress: Called with the number of images done and their total.
@@ -189,7 +194,7 @@ def make_cohort(
     (folder / "data.csv").unlink(missing_ok=True)
     for parent in {(folder / image.path).parent for image in planned}:
         parent.mkdir(parents=True, exist_ok=True)
-    jobs = [(folder, image, seed) for image in planned]
+    jobs = [(folder, image, seed, quality) for image in planned]
     for done, _ in enumerate(_run(jobs, processes), start=1):
         if progress:
             progress(done, len(jobs))
@@ -197,7 +202,7 @@ def make_cohort(
     return planned
 
 
-def _run(jobs: list[tuple[Path, CohortImage, int]], processes: int) -> Iterator[None]:
+def _run(jobs: list[Job], processes: int) -> Iterator[None]:
     if processes < 2 or len(jobs) < POOL_FROM:
         yield from map(_write_image, jobs)
         return
@@ -206,13 +211,13 @@ def _run(jobs: list[tuple[Path, CohortImage, int]], processes: int) -> Iterator[
         yield from pool.map(_write_image, jobs, chunksize=2)
 
 
-def _write_image(job: tuple[Path, CohortImage, int]) -> None:
+def _write_image(job: Job) -> None:
     """Draw one image from its own random stream, so that neither order nor processes matter."""
-    folder, image, seed = job
+    folder, image, seed, quality = job
     subclass = SUBCLASSES[image.superclass].index(image.subclass)
     rng = np.random.default_rng([seed, CLASSES.index(image.superclass), subclass, image.image_id])
     tint = np.random.default_rng([seed, 99, image.patient_id]).integers(-8, 9, 3)
-    draw_tissue(image.drawn_as, rng, tint).save(folder / image.path, "JPEG", quality=JPEG_QUALITY)
+    draw_tissue(image.drawn_as, rng, tint).save(folder / image.path, "JPEG", quality=quality)
 
 
 def _write_table(folder: Path, planned: list[CohortImage]) -> None:

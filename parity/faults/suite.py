@@ -12,7 +12,7 @@ from typing import Any
 
 from parity.artefact import hash_file, write_whole
 from parity.dataset import read_dataset
-from parity.demo.cache import demo_checkpoint, demo_dataset
+from parity.demo.cache import DEMO, make_checkpoint, make_dataset
 from parity.faults.catalogue import all_faults, read_faults
 from parity.faults.clean import CLEAN_RUNS, PROBES, run_probe
 from parity.faults.fault import Fault
@@ -82,7 +82,7 @@ def run_suite(choice: Choice, listen: Listener, source: tuple[Path, Path] | None
     """
     faults = choice.faults()
     start = time.monotonic()
-    base = prepare_base(choice, listen, source or (demo_dataset(listen), demo_checkpoint(listen)))
+    base = prepare_base(choice, listen, source or (make_dataset(DEMO, listen), make_checkpoint(DEMO, listen)))
     code = hash_code()  # before anything is run: code that is edited meanwhile must not be credited with it
     key = hash_everything(base.run, code)
     correct = Results(choice.out / "results", key).find("correct port", lambda: _correct_port(base, choice.out / "log"))

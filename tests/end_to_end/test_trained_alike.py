@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from parity.console import show_progress
-from parity.demo.cache import demo_checkpoint, demo_dataset
+from parity.demo.cache import DEMO, make_checkpoint, make_dataset
 
 from .conftest import run_python
 
@@ -37,7 +37,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any
     """Start both from the demo checkpoint's backbone: from random weights, a dozen epochs leave the moving averages behind."""
     folder = tmp_path_factory.mktemp("trained")
     with show_progress() as listen:
-        data, checkpoint = demo_dataset(listen), demo_checkpoint(listen)
+        data, checkpoint = make_dataset(DEMO, listen), make_checkpoint(DEMO, listen)
     weights = folder / "headless.h5"
     run_python("legacy", "-c", HEADLESS, checkpoint, weights)
     for side, package in SIDES.items():

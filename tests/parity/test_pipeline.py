@@ -119,7 +119,7 @@ def test_every_profile_taps_at_least_one_image_of_each_kind():
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--profile", "slow"], "`--profile` must be one of probe, quick, full, got 'slow'"),
+        (["--profile", "slow"], "`--profile` must be one of probe, guard, quick, full, got 'slow'"),
         (["--resolution", "10x"], "`--resolution` must be one of 20x, 40x, got '10x'"),
         (["--arch", "vgg"], "`--arch` must be one of resnet50v2, torchvision_resnet50, got 'vgg'"),
         (["--splits", "val,exam"], "`--splits` must be one of train, val, test, got 'exam'"),

@@ -92,7 +92,7 @@ def test_a_gate_takes_its_worst_check():
 def test_the_gates_file_of_the_project_has_a_reason_for_every_limit():
     gates_file = read_gates_file(PROJECT / "gates.toml")
     assert all(len(limit.reason) > 20 and limit.value > 0 for limit in gates_file.limits.values())
-    assert set(gates_file.required) == {"probe", "quick", "full"}
+    assert set(gates_file.required) == {"probe", "guard", "quick", "full"}
 
 
 @pytest.mark.parametrize(

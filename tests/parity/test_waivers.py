@@ -57,7 +57,7 @@ def test_what_is_waived_is_counted_and_does_not_pass(verdict: Verdict):
     found = apply_waivers([waiver()], results(evaluation=verdict), TODAY)
     assert [result.verdict for result in found] == [Verdict.WAIVED, Verdict.PASS]
     assert judge_run(found, ("gradcam", "loss")) is Verdict.PASS
-    line = make_headline(Verdict.PASS, found, ("gradcam", "loss"), witnessed=True, demo=False)
+    line = make_headline(Verdict.PASS, found, ("gradcam", "loss"))
     assert line == "PASS (1 of 2 required gates; 1 check waived: gradcam)"
     (row,) = waiver_rows([waiver()], found)
     assert row == {

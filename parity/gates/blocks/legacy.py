@@ -1,7 +1,6 @@
-"""The output of every block for a few images: float64 from end to end, float32 block by block.
+"""The output of every block for a few images, in float64 and float32.
 
-The float32 block gets the float64 input of the block, rounded: both sides start from the same number, and the float64
-output is the truth for both.
+Both precisions of a block get the same number: the float64 output of the block before it, rounded to float32.
 """
 
 from __future__ import annotations
@@ -20,19 +19,18 @@ from parity.sides.legacy import LegacySide
 def record(side: LegacySide, out: RecordingWriter) -> None:
     cases = [case for kind in KINDS for case in side.workspace.tap_cases(kind)]
     with side.precision("float64") as model:
-        outputs = [model.get_layer(tap.legacy_layer).output for tap in TAPS]
-        tapped = tf.keras.Model(model.inputs, outputs)
+        doubles = _blocks(model)
     with side.precision("float32") as model:
-        blocks = _blocks(model)
+        singles = _blocks(model)
     for case in side.track(cases, "blocks"):
-        image = side.workspace.image(case)
-        with side.precision("float64"):
-            truth = tapped(image.astype(np.float64), training=False)
-        inputs = [image, *(tensor.numpy().astype(np.float32) for tensor in truth[:-1])]
-        for tap, tensor, block, given in zip(TAPS, truth, blocks, inputs, strict=True):
+        given = side.workspace.image(case)
+        for tap, double, single in zip(TAPS, doubles, singles, strict=True):
             place = f"{case.kind}/{case.index}/{tap.name}"
-            out.write_array(f"float64/{place}", tensor.numpy(), tap.axes)
-            out.write_array(f"float32/{place}", block(given, training=False).numpy(), tap.axes)
+            with side.precision("float64"):
+                truth = double(given.astype(np.float64), training=False).numpy()
+            out.write_array(f"float64/{place}", truth, tap.axes)
+            out.write_array(f"float32/{place}", single(given, training=False).numpy(), tap.axes)
+            given = truth.astype(np.float32)
 
 
 def _blocks(model: Any) -> list[Any]:

@@ -25,7 +25,7 @@ def record(side: PortSide, out: RecordingWriter) -> None:
                     out.write_array(f"{dtype}/{place}", found, tap.axes if found.ndim == 2 else "NCHW")
                 except (KeyError, RuntimeError, ValueError) as error:
                     faults[f"{dtype}/{place}"] = f"the port's block raised {type(error).__name__}: {error}"
-            given, axes = legacy.read_array(f"float64/{place}"), tap.axes
+            given, axes = legacy.read_rounded(f"float64/{place}"), tap.axes
     out.write_value("faults", faults)
 
 

@@ -21,13 +21,15 @@ from parity.workspace import Workspace
 
 FIGURES = ("n", "roc_auc", "accuracy", "precision", "recall", "confusion_matrix")
 LEAST_SPREAD = 1e-3
+SIGNED = "signed"
 
 
 def compare(workspace: Workspace, gates_file: GatesFile) -> GateResult:
     rows = read_shared_rows(workspace)
     raw = read_raw_rows(workspace)
     groups = list(group([*rows, *raw]))
-    noise = _noise_floor(workspace)
+    noise = noise_floor(workspace)
+    signed = _read_signed_rows(workspace)
     ceiling = gates_file.limit("decisions/probabilities")
     checks = [
         _power_check([row for row in rows if row.kind == "evaluation"]),
@@ -36,9 +38,37 @@ def compare(workspace: Workspace, gates_file: GatesFile) -> GateResult:
         _probability_check(raw, ceiling, noise),
         *(check for kind, split, members in groups for check in _per_class_checks(kind, split, members)),
         *_figure_checks(workspace, raw, gates_file.limit("decisions/figures")),
+        *(_signed_checks(workspace, signed, ceiling) if signed is not None else ()),
     ]
     expected = len(workspace.all_cases) + len(workspace.cases("evaluation"))
     return GateResult(gate="decisions", checks=tuple(checks), expected=expected, compared=len(rows) + len(raw))
+
+
+def _read_signed_rows(workspace: Workspace) -> list[Row] | None:
+    """Return what the legacy answered for the users' images, and the port now; None where the port was not asked again."""
+    predictions = workspace.signed / "port" / "predictions.csv"
+    if not predictions.is_file():
+        return None
+    reference, candidate = read_predictions(workspace.signed / "predictions.csv"), read_predictions(predictions)
+    answers = [
+        (image, np.array(probabilities), np.array(candidate[image]))
+        for image, probabilities in reference.items()
+        if image in candidate
+    ]
+    return [
+        Row(image=image, kind=SIGNED, split="", label=int(truth.argmax()), reference=truth, candidate=found)
+        for image, truth, found in answers
+    ]
+
+
+def _signed_checks(workspace: Workspace, rows: list[Row], ceiling: Limit) -> Iterator[Check]:
+    """Hold the port on the users' images against what the legacy answered in the run that was signed."""
+    facts = json.loads((workspace.signed / "facts.json").read_text(encoding="utf-8"))
+    present = dict.fromkeys((row.image for row in rows), "present")
+    reference = read_predictions(workspace.signed / "predictions.csv")
+    yield compare_table("decisions/exact/signed/images", reference, dict.fromkeys(reference, "present"), present)
+    yield _changed_check(SIGNED, rows)
+    yield _probability_check(rows, ceiling, float(facts["noise_floor"]))
 
 
 def _power_check(rows: list[Row]) -> Check:
@@ -90,7 +120,7 @@ def _changed_check(kind: str, rows: list[Row]) -> Check:
     )
 
 
-def _noise_floor(workspace: Workspace) -> float:
+def noise_floor(workspace: Workspace) -> float:
     """Return the largest error of a probability of the legacy's own float32."""
     legacy = Comparison.open(workspace, "inference", {}).reference
     name = "evaluation/probabilities"
@@ -101,9 +131,10 @@ def _probability_check(rows: list[Row], ceiling: Limit, noise: float) -> Check:
     worst = Worst()
     for row in rows:
         worst.add(float(np.abs(row.reference - row.candidate).max()), row.image, row.reference.size)
+    kind = rows[0].kind if rows else RAW
     # The shipped commands are both float32, so both errors count: one noise floor each.
     limit = ceiling.widened(2 * noise)
-    return worst.to_check("decisions/float32/raw/probabilities/max_abs", limit, unit="probability", noise_floor=noise)
+    return worst.to_check(f"decisions/float32/{kind}/probabilities/max_abs", limit, unit="probability", noise_floor=noise)
 
 
 def _per_class_checks(kind: str, split: str, rows: list[Row]) -> Iterator[Check]:

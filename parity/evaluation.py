@@ -1,0 +1,70 @@
+"""The sides' own ``evaluate`` commands, as a user would give them, on the raw files."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
+from parity.errors import BadInputError
+from parity.processes import Listener, run_side
+from parity.reuse import PACKAGES
+from parity.workspace import EVALUATION_ERROR, Workspace
+
+EVALUATED_GATES = {"freeze", "decisions"}  # they read what the commands write
+
+
+@contextmanager
+def evaluated(workspace: Workspace, side: str, listen: Listener) -> Iterator[None]:
+    """Run the side's own ``evaluate`` beside the block, if a gate reads what it writes; it is done when the block ends."""
+    current = Workspace(workspace.folder)
+    with ThreadPoolExecutor(1) as pool:
+        task = pool.submit(_evaluate, current, side, listen) if EVALUATED_GATES & set(current.spec.gates) else None
+        yield
+        if task is not None:
+            task.result()
+
+
+def _evaluate(workspace: Workspace, side: str, listen: Listener) -> None:
+    """Run the side's own ``evaluate`` on the raw files, unless its output is current.
+
+    What the legacy refuses is bad input; what the port alone refuses is a finding, left for the gates.
+    """
+    step = f"{PACKAGES[side]} evaluate"
+    listen({"side": side, "step": step, "done": 0, "of": 1})
+    # The key of a recording names everything of its side: code, lock, versions, inputs, checkpoint, options.
+    key = workspace.recording(side, "inference").key
+    out = workspace.evaluation_output(side)
+    stamp = out / "key.txt"
+    if not (stamp.is_file() and stamp.read_text() == key):
+        shutil.rmtree(out, ignore_errors=True)
+        log = workspace.folder / "log" / f"{side}-evaluate.txt"
+        try:
+            run_side(side, evaluation_command(workspace, side), log=log, listen=listen)
+            stamp.write_text(key)
+        except BadInputError as error:
+            if side == "legacy":
+                raise
+            out.mkdir(exist_ok=True)
+            (out / EVALUATION_ERROR).write_text(str(error), encoding="utf-8")
+    listen({"side": side, "step": step, "done": 1, "of": 1})
+
+
+def evaluation_command(workspace: Workspace, side: str) -> list[str]:
+    """Return the side's own command as a user would give it."""
+    spec = workspace.spec
+    checkpoint = spec.checkpoint if side == "legacy" else str(workspace.port_weights)
+    options: Mapping[str, object] = {
+        "--data": spec.data,
+        "--checkpoint": checkpoint,
+        "--resolution": spec.resolution,
+        "--split": spec.split,
+        "--splits": ",".join(spec.splits),
+        "--image-scale": spec.image_scale,
+        "--device": spec.device,
+        "--out": workspace.evaluation_output(side),
+        **({"--images": spec.images} if spec.images else {}),
+        **({"--arch": spec.arch} if side == "port" else {}),
+    }
+    return ["-m", PACKAGES[side], "evaluate", *(str(part) for option in options.items() for part in option)]

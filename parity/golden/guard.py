@@ -1,0 +1,118 @@
+"""Holds the port against the golden bundle: same gates, limits and verdicts, without TensorFlow and without the legacy."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from parity.artefact import MANIFEST, ArtefactError, hash_file
+from parity.clock import Clock
+from parity.contract import RunSpec
+from parity.dataset import read_dataset
+from parity.errors import bad_input
+from parity.golden.bundle import unpack
+from parity.golden.make import DATA, TENSORS
+from parity.golden.weights import restore_weights
+from parity.pipeline import GATES_FILE, WAIVERS_FILE, conclude, record_side
+from parity.processes import Listener, run_side
+from parity.tolerance import read_gates_file
+from parity.verdict import Verdict
+from parity.waivers import read_waivers
+from parity.workspace import PROJECT, Workspace
+
+SIGNOFF = PROJECT / "signoff"
+
+
+@dataclass(frozen=True, kw_only=True)
+class GuardOptions:
+    """The words of the command line.
+
+    Attributes:
+        bundle: The golden bundle.
+        data: The users' images, to ask the port again for every answer that the legacy gave; None leaves that out.
+        weights: The accepted checkpoint, for `data`.
+        out: Folder of the run.
+    """
+
+    bundle: Path = SIGNOFF / "golden.npz"
+    data: Path | None = None
+    weights: Path = SIGNOFF / "weights.safetensors"
+    out: Path = PROJECT / "runs" / "guard"
+
+
+def guard(options: GuardOptions, listen: Listener) -> tuple[Verdict, Path]:
+    """Record the port and compare; return the verdict and the folder of the report.
+
+    Raises:
+        BadInputError: The bundle, the data or the weights cannot be used.
+    """
+    workspace, clock = Workspace(options.out.resolve()), Clock()
+    gates_file, waivers = read_gates_file(GATES_FILE), read_waivers(WAIVERS_FILE)
+    with workspace.lock():
+        shutil.rmtree(workspace.report, ignore_errors=True)  # an older verdict must not outlive a run that stops
+        open_bundle(options.bundle, workspace)
+        if options.data is not None:
+            _ask_again(workspace, options.data.resolve(), options.weights.resolve(), listen)
+        clock.lap("bundle")
+        record_side(workspace, "port", listen)
+        clock.lap("port")
+        return conclude(workspace, gates_file, waivers, clock, listen)
+
+
+def open_bundle(bundle: Path, workspace: Workspace) -> None:
+    """Make a run's folder of what a bundle holds, as if the legacy had just been recorded.
+
+    Raises:
+        BadInputError: It is no whole bundle, or this environment cannot draw its weights again.
+    """
+    unpack(bundle, workspace.folder)
+    try:
+        _set_paths(workspace, str(workspace.folder / "data"))
+        restore_weights(workspace.folder / TENSORS, workspace)
+    except (ArtefactError, KeyError, TypeError, ValueError, AttributeError, OSError) as error:
+        found = f"{type(error).__name__}: {error}"
+        raise bad_input("golden bundle", "hold a whole run", found, str(bundle), "take the one that was signed") from error
+    workspace.bundle.write_text(hash_file(bundle), encoding="utf-8")
+    workspace.report.mkdir(exist_ok=True)
+
+
+def _set_paths(workspace: Workspace, data: str) -> None:
+    """Put this folder's paths in the place of those of the machine on which the bundle was made."""
+    spec = RunSpec.read_json(workspace.spec_path)
+    replace(spec, data=data, checkpoint="golden bundle").write_json(workspace.spec_path)
+    for manifest in workspace.folder.glob(f"*/**/{MANIFEST}"):
+        text = manifest.read_text(encoding="utf-8")
+        manifest.write_text(text.replace(DATA, json.dumps(data)[1:-1]), encoding="utf-8")
+
+
+def _ask_again(workspace: Workspace, data: Path, weights: Path, listen: Listener) -> None:
+    """Run the port's ``evaluate`` with the accepted weights on the users' images, for the gate `decisions` to compare.
+
+    Raises:
+        BadInputError: The weights or the images are not those of the run that was signed.
+    """
+    facts = json.loads((workspace.signed / "facts.json").read_text(encoding="utf-8"))
+    if not weights.is_file() or hash_file(weights) != facts["weights_sha256"]:
+        found = "another file" if weights.is_file() else "no file"
+        must = f"be the accepted checkpoint, of SHA-256 {facts['weights_sha256']}"
+        raise bad_input("--weights", must, found, str(weights), "take the file that was signed")
+    images = read_dataset(data, facts["resolution"])
+    if images.sha256 != facts["data_sha256"]:
+        must = f"be the data of the run that was signed, of SHA-256 {facts['data_sha256']}"
+        raise bad_input("--data", must, images.sha256, str(data), "give that folder, or leave --data out")
+    split = facts["split"]
+    options = {
+        "--data": data,
+        "--checkpoint": weights,
+        "--resolution": facts["resolution"],
+        "--split": workspace.signed / split if split.endswith(".csv") else split,
+        "--splits": ",".join(facts["splits"]),
+        "--image-scale": facts["image_scale"],
+        "--device": workspace.spec.device,
+        "--out": workspace.signed / "port",
+    }
+    words = [str(word) for option in options.items() for word in option]
+    log = workspace.folder / "log" / "port-signed.txt"
+    run_side("port", ["-m", "torch_port", "evaluate", *words], log=log, listen=listen)
