@@ -12,6 +12,8 @@ nox.options.reuse_existing_virtualenvs = True
 nox.options.sessions = ["tests", "lint"]
 
 PYTHON = "3.11"
+HAS_LEGACY = any(Path("legacy_tf").glob("*.py"))
+CORE_TESTS = [folder for folder in ("tests/parity", "tests/guard", "tests/end_to_end") if Path(folder).is_dir()]
 HAS_GPU = Path("/dev/nvidia0").exists()
 # Lock -> dependency groups of pyproject.toml that it is compiled from.
 LOCKS = {
@@ -20,6 +22,7 @@ LOCKS = {
     "requirements-tf-cuda.txt": "tf-cuda",
     "requirements-torch.txt": "torch",
     "requirements-torch-test.txt": "torch-test",
+    "requirements-browser.txt": "browser",
     "requirements-dev.txt": "dev",
 }
 COMPILE = (
@@ -52,6 +55,8 @@ def session_environment(session: nox.Session) -> dict[str, str]:
 @nox.session(python=PYTHON, default=False)
 def legacy(session: nox.Session) -> None:
     """Make the TensorFlow environment."""
+    if not HAS_LEGACY:
+        session.error("legacy_tf is retired: nox -s guard holds the port against what it did")
     sync(session, "requirements-tf-cuda.txt" if HAS_GPU else "requirements-tf.txt")
 
 
@@ -80,6 +85,31 @@ def report(session: nox.Session) -> None:
 
 
 @nox.session(python=PYTHON, default=False)
+def signoff(session: nox.Session) -> None:
+    """Sign a run off, or see whether that still holds: nox -s signoff -- sign|verify|keygen. See --help after --."""
+    run_parity(session, "signoff")
+
+
+@nox.session(python=PYTHON, default=False, requires=["port"])
+def guard(session: nox.Session) -> None:
+    """Hold the port against what the legacy did, without TensorFlow. See --help after --."""
+    run_parity(session, "guard")
+
+
+@nox.session(python=PYTHON, default=False)
+def retire(session: nox.Session) -> None:
+    """Remove the legacy, once the migration is signed off: nox -s retire -- [--dry-run]."""
+    run_parity(session, "retire")
+
+
+@nox.session(python=PYTHON, default=False)
+def browser_test(session: nox.Session) -> None:
+    """Look at the report in the system's Chromium: accessibility, print, nothing from outside."""
+    sync(session, "requirements-browser.txt")
+    session.run("python", "-m", "pytest", "tests/browser", *session.posargs)
+
+
+@nox.session(python=PYTHON, default=False)
 def port_test(session: nox.Session) -> None:
     """Test the port in its environment, with two other Grad-CAM libraries as oracles."""
     sync(session, "requirements-torch-test.txt")
@@ -93,23 +123,20 @@ def legacy_test(session: nox.Session) -> None:
     session.run("python", "-m", "pytest", "tests/legacy_tf", *session.posargs)
 
 
-@nox.session(python=PYTHON, requires=["legacy_test", "port_test", "port"])
+@nox.session(
+    python=PYTHON, requires=["legacy_test", "port_test", "browser_test", "port"] if HAS_LEGACY else ["port_test", "port"]
+)
 def tests(session: nox.Session) -> None:
     """Test everything that takes less than 15 minutes on two cores."""
     sync(session, "requirements-core.txt")
-    session.run(
-        "python", "-m", "pytest", "tests/parity", "tests/end_to_end",
-        "-m", "not slow", *session.posargs, env=session_environment(session),
-    )  # fmt: skip
+    session.run("python", "-m", "pytest", *CORE_TESTS, "-m", "not slow", *session.posargs, env=session_environment(session))
 
 
 @nox.session(python=PYTHON, default=False, requires=["legacy", "port"])
 def proofs(session: nox.Session) -> None:
     """Prove what is too long for the tests: whole runs on the demo and on real tissue."""
     sync(session, "requirements-core.txt")
-    session.run(
-        "python", "-m", "pytest", "tests/end_to_end", "-m", "slow", "-s", *session.posargs, env=session_environment(session)
-    )
+    session.run("python", "-m", "pytest", *CORE_TESTS, "-m", "slow", "-s", *session.posargs, env=session_environment(session))
 
 
 @nox.session(python=PYTHON)

@@ -16,16 +16,25 @@ from parity.faults.fault import Tier
 from parity.faults.scorecard import FOLDER, SELECTION_FOLDER
 from parity.faults.scorecard import render as render_scorecard
 from parity.faults.suite import Choice, run_suite
+from parity.golden.guard import GuardOptions
+from parity.golden.guard import guard as run_guard
 from parity.judge import has_comparison
 from parity.pipeline import DEMO, Options
 from parity.pipeline import run as run_pipeline
 from parity.report import read_report, render_console, render_diff, render_report
+from parity.signoff.cli import signoff
+from parity.signoff.retire import BRANCH
+from parity.signoff.retire import retire as retire_legacy
+from parity.workspace import PROJECT
 
 BAD_INPUT_EXIT_CODE = 2
 app = typer.Typer(
     add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False,
     help="Prove that the PyTorch port is the same function as the Keras pipeline.",
 )  # fmt: skip
+
+
+app.add_typer(signoff)
 
 
 @app.command()
@@ -123,6 +132,37 @@ def faults(
         scorecard = run_suite(choice, listen)
     print(render_scorecard(scorecard, choice.out))
     raise typer.Exit(1 if scorecard["shortcomings"] else 0)
+
+
+@app.command()
+def guard(
+    bundle: Annotated[Path, typer.Option(help="Golden bundle.")] = GuardOptions.bundle,
+    data: Annotated[Path | None, typer.Option(help="The signed run's images: ask the port again for every answer.")] = None,
+    weights: Annotated[Path, typer.Option(help="The accepted checkpoint, for --data.")] = GuardOptions.weights,
+    out: Annotated[Path, typer.Option(help="Folder of the run.")] = GuardOptions.out,
+) -> None:
+    """Hold the port against the golden bundle, without TensorFlow and without legacy_tf.
+
+    Ends with 0 PASS, 1 FAIL, 2 bad input, 3 INCONCLUSIVE, 4 NOT_RUN.
+    """
+    with show_progress() as listen:
+        verdict, folder = run_guard(GuardOptions(bundle=bundle, data=data, weights=weights, out=out), listen)
+    print(render_console(read_report(folder / "report.json"), folder=folder))
+    raise typer.Exit(verdict.exit_code)
+
+
+@app.command()
+def retire(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="List what would go, and change nothing.")] = False,
+    signers: Annotated[Path | None, typer.Option(help="Who may sign. Default: signers.toml.")] = None,
+) -> None:
+    """Remove legacy_tf and what only it needs, as one commit on the new branch retire-legacy.
+
+    Refused without a valid sign-off by an author and an approver. Ends with 0, or with 2 where it is refused.
+    """
+    files = retire_legacy(PROJECT, dry_run=dry_run, signers=signers)
+    print("\n".join(files))
+    print(f"{len(files)} files would go" if dry_run else f"{len(files)} files are gone on branch {BRANCH}: run nox -s guard")
 
 
 def _known(option: str, value: str, known: tuple[str, ...]) -> str:

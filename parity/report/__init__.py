@@ -11,7 +11,7 @@ from parity.report.html import render_html
 from parity.report.junit import render_junit
 from parity.report.markdown import render_markdown
 from parity.report.recommendation import render_recommendation
-from parity.report.schema import Report, check_report, read_report, write_report
+from parity.report.schema import Report, check_report, read_report, to_plain, write_report
 from parity.report.triptych import write_gradcam_triptych
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "render_junit",
     "render_markdown",
     "render_report",
+    "to_plain",
     "write_gradcam_triptych",
     "write_report",
 ]

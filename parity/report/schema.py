@@ -67,7 +67,7 @@ def write_report(report: Report, path: Path) -> None:
     Raises:
         BadInputError: The report does not follow the schema; nothing is written.
     """
-    plain = _without_constants(report)
+    plain = to_plain(report)
     check_report(plain, place=str(path))
     text = json.dumps(plain, indent=1, ensure_ascii=True, allow_nan=False) + "\n"
     write_whole(path, text)
@@ -165,13 +165,14 @@ def _refuse_constant(name: str) -> float:
     raise ValueError(f"JSON has no {name}: write it as a word, as write_report does")
 
 
-def _without_constants(value: Any) -> Any:
+def to_plain(value: Any) -> Any:
+    """Return a value as report.json has it: lists, Python's numbers, and words for those that JSON cannot write."""
     if isinstance(value, dict):
-        return {str(key): _without_constants(item) for key, item in value.items()}
+        return {str(key): to_plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_without_constants(item) for item in value]
+        return [to_plain(item) for item in value]
     if isinstance(value, np.generic):
-        return _without_constants(value.item())
+        return to_plain(value.item())
     if isinstance(value, float) and not math.isfinite(value):
         return "nan" if math.isnan(value) else "inf" if value > 0 else "-inf"
     return value

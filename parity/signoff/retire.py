@@ -1,0 +1,48 @@
+"""Removing the legacy: one commit on a new branch, which leaves the bundle, the statements and the guard."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from parity.errors import bad_input
+from parity.signoff.covered import AUTHOR
+from parity.signoff.git import find_uncommitted, git
+from parity.signoff.retired import is_legacy
+from parity.signoff.verify import require_valid
+
+BRANCH = "retire-legacy"
+MESSAGE = """Retire the legacy: the port is signed off
+
+{headline}
+Author {author}, approver {approver}. What the legacy did is kept in signoff/golden.npz; nox -s guard holds the port against it.
+"""
+
+
+def retire(root: Path, *, dry_run: bool, signers: Path | None = None) -> list[str]:
+    """Remove what goes with the legacy; return its files.
+
+    Args:
+        root: Folder of the project.
+        dry_run: Only list them.
+        signers: Who may sign.
+
+    Raises:
+        BadInputError: The sign-off is not valid, something is not committed, or the branch is there; nothing has changed.
+    """
+    found = require_valid(root, signers=signers)
+    files = [name for name in git(root, "ls-files", "-z").split("\0") if is_legacy(name)]
+    if not files:
+        raise bad_input("legacy", "be there", "nothing to retire", str(root), "it is gone already")
+    if dry_run:
+        return files
+    uncommitted = find_uncommitted(root)
+    if uncommitted:
+        remedy = "commit the sign-off, and what else is changed"
+        raise bad_input("repository", "have nothing uncommitted", ", ".join(uncommitted[:5]), str(root), remedy)
+    if not git(root, "ls-files", AUTHOR):
+        raise bad_input("sign-off", "be committed", f"{AUTHOR} is ignored", str(root), "commit the folder signoff")
+    git(root, "switch", "--quiet", "--create", BRANCH)
+    git(root, "rm", "--quiet", "--", *files)
+    message = MESSAGE.format(headline=found.said["headline"], author=found.author, approver=found.approver)
+    git(root, "commit", "--quiet", "--message", message)
+    return files

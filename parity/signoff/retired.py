@@ -1,0 +1,41 @@
+"""What goes with the legacy, and what stays."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+# Paths below the project; a * stands for anything, slashes too.
+RETIRED = (
+    "legacy_tf/*",
+    "requirements-tf.txt",
+    "requirements-tf-cuda.txt",
+    "parity/sides/legacy*.py",
+    "parity/gates/*/legacy.py",
+    "parity/demo/checkpoint.py",
+    "parity/demo/training.py",
+    "parity/demo/settling.py",
+    "parity/faults/legacy_worker.py",
+    "tests/legacy_tf/*",
+)
+
+
+def is_legacy(name: str) -> bool:
+    """Return whether a file goes with the legacy.
+
+    >>> is_legacy("parity/gates/blocks/legacy.py"), is_legacy("parity/gates/blocks/port.py")
+    (True, False)
+    """
+    return any(fnmatchcase(name, pattern) for pattern in RETIRED)
+
+
+def legacy_is_gone(root: Path) -> bool:
+    """Return whether the frozen pipeline has been removed from a project."""
+    return not any((root / "legacy_tf").glob("*.py"))
+
+
+def is_retired(root: Path) -> Callable[[str], bool]:
+    """Return what says of a file that is not there whether it was retired: none, as long as the legacy is there."""
+    gone = legacy_is_gone(root)
+    return lambda name: gone and is_legacy(name)
