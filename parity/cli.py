@@ -22,7 +22,7 @@ from parity.judge import has_comparison
 from parity.pipeline import DEMO, Options
 from parity.pipeline import run as run_pipeline
 from parity.report import read_report, render_console, render_diff, render_report
-from parity.signoff.cli import signoff
+from parity.signoff.cli import Signers, SignersDigest, signoff
 from parity.signoff.retire import BRANCH
 from parity.signoff.retire import retire as retire_legacy
 from parity.workspace import PROJECT
@@ -154,13 +154,14 @@ def guard(
 @app.command()
 def retire(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="List what would go, and change nothing.")] = False,
-    signers: Annotated[Path | None, typer.Option(help="Who may sign. Default: signers.toml.")] = None,
+    signers: Signers = None,
+    signers_sha256: SignersDigest = None,
 ) -> None:
     """Remove legacy_tf and what only it needs, as one commit on the new branch retire-legacy.
 
     Refused without a valid sign-off by an author and an approver. Ends with 0, or with 2 where it is refused.
     """
-    files = retire_legacy(PROJECT, dry_run=dry_run, signers=signers)
+    files = retire_legacy(PROJECT, dry_run=dry_run, signers=signers, signers_sha256=signers_sha256)
     print("\n".join(files))
     print(f"{len(files)} files would go" if dry_run else f"{len(files)} files are gone on branch {BRANCH}: run nox -s guard")
 

@@ -55,7 +55,7 @@ def describe_run(workspace: Workspace, gates_file: GatesFile, clock: Clock) -> d
         },
         "checkpoint": {"path": spec.checkpoint, "sha256": spec.checkpoint_sha256},
         "arch": spec.arch,
-        "code": {package: hash_package(package) for package in (*PACKAGES.values(), "parity")},
+        "code": {name: hash_package(name) for name in (*PACKAGES.values(), "parity") if (PROJECT / name).is_dir()},
         "environments": _environments(workspace),
         "gates_toml": gates_file.sha256,
         "witness": {"sha256": hash_file(workspace.witness)} if workspace.witness.is_file() else None,
@@ -98,7 +98,7 @@ def _environments(workspace: Workspace) -> dict[str, Any]:
             values = workspace.recording(side, "numerics").values["installed"]
         except (ArtefactError, KeyError):
             continue
-        found[side] = {**values, "packages": _shown(values["packages"]), "lock": hash_file(PROJECT / LOCKS[side])}
+        found[side] = {**values, "packages": _shown(values["packages"])}
     return found
 
 

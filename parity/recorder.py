@@ -17,8 +17,8 @@ from typing import Any, TypeVar
 
 from parity.artefact import ArtefactError, RecordingWriter, hash_file
 from parity.errors import BadInputError
-from parity.reuse import INSTALLED, hash_code, is_current, recording_key
-from parity.workspace import Workspace
+from parity.reuse import INSTALLED, LOCKS, hash_code, is_current, recording_key
+from parity.workspace import PROJECT, Workspace
 
 T = TypeVar("T")
 BAD_INPUT_EXIT_CODE = 2
@@ -54,7 +54,8 @@ def record_gate(side: Any, gate: str, key: str) -> None:
     with RecordingWriter(side.workspace.recording_folder(side.name, gate), key=key) as out:
         try:
             import_module(f"parity.gates.{gate}.{side.name}").record(side, out)
-            out.write_value("installed", {"python": platform.python_version(), "packages": INSTALLED})
+            lock = hash_file(PROJECT / LOCKS[side.name])
+            out.write_value("installed", {"python": platform.python_version(), "packages": INSTALLED, "lock": lock})
         except (BadInputError, MemoryError, OSError):
             raise
         except Exception as error:

@@ -11,9 +11,10 @@ import io
 import json
 import re
 import shutil
+import struct
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -27,11 +28,17 @@ SCHEMA = "parity-golden/1"
 INDEX = "index.npy"
 MOST_MEMBERS, MOST_BYTES = 10_000, 400_000_000
 _MEMBER = re.compile(r"[0-9]{5}\.npy")
+# As numpy writes it; nothing else is given to numpy, which would evaluate it.
+_HEADER = re.compile(
+    rb"\x93NUMPY\x01\x00..\{'descr': '[<>|][biuf][0-9]{1,2}', 'fortran_order': (?:False|True), "
+    rb"'shape': \((?:|[0-9]{1,12},|[0-9]{1,12}(?:, [0-9]{1,12}){1,31})\), \} *\n",
+    re.DOTALL,
+)
 _PART = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
 _FIXED_DATE = (1980, 1, 1, 0, 0, 0)
 _DAMAGE = (
-    ValueError, TypeError, KeyError, AttributeError, OSError, EOFError, NotImplementedError, RuntimeError, SyntaxError,
-    zipfile.BadZipFile, zlib.error,
+    ValueError, TypeError, KeyError, AttributeError, OSError, EOFError, NotImplementedError, RuntimeError, OverflowError,
+    zipfile.BadZipFile, zlib.error, struct.error,
 )  # fmt: skip
 
 
@@ -78,17 +85,24 @@ def read_facts(path: Path) -> dict[str, Any]:
     return facts
 
 
-def unpack(path: Path, folder: Path) -> None:
+def unpack(path: Path, folder: Path, parts: Collection[str]) -> None:
     """Write the files of a bundle below `folder`, in the place of files and folders of the same names.
 
+    Args:
+        path: The bundle.
+        folder: Where to.
+        parts: What may stand in `folder` itself.
+
     Raises:
-        BadInputError: The bundle is damaged, or is not what `pack` writes; `folder` is as it was.
+        BadInputError: The bundle is damaged, holds other parts, or is not what `pack` writes; `folder` is as it was.
     """
     partial = folder.with_name(f"{folder.name}.unpacked")
     shutil.rmtree(partial, ignore_errors=True)
     try:
         with _reading(path) as archive:
             for name, entry in _read_index(archive)["files"].items():
+                if name.partition("/")[0] not in parts:
+                    raise ValueError(f"{name}, which is no part of such a bundle")
                 content = _read_member(archive, entry["member"])
                 content = content if name.endswith(".npy") else _from_npy(content)
                 if hashlib.sha256(content).hexdigest() != entry["sha256"]:
@@ -114,10 +128,14 @@ def _reading(path: Path) -> Iterator[zipfile.ZipFile]:
     if not path.is_file():
         raise bad_input("golden bundle", "be there", path.name, str(path.parent), "nox -s signoff -- sign writes it")
     try:
+        if path.stat().st_size > MOST_BYTES:
+            raise ValueError(f"more than {MOST_BYTES:,} bytes")
         with zipfile.ZipFile(path) as archive:
             entries = archive.infolist()
             if len(entries) > MOST_MEMBERS or sum(entry.file_size for entry in entries) > MOST_BYTES:
                 raise ValueError(f"more than {MOST_MEMBERS} members or {MOST_BYTES:,} bytes unpacked")
+            if any(entry.compress_type != zipfile.ZIP_DEFLATED for entry in entries):  # of others the size is not bounded
+                raise ValueError("members that are not deflated")
             yield archive
     except BadInputError:
         raise
@@ -144,14 +162,15 @@ def _read_index(archive: zipfile.ZipFile) -> dict[str, Any]:
 
 def _read_member(archive: zipfile.ZipFile, member: str) -> bytes:
     """Return the bytes of a member, which is a plain array of exactly the size that its header says."""
-    content = archive.read(member)
+    entry = archive.getinfo(member)
+    with archive.open(entry) as stream:
+        content = stream.read(entry.file_size)  # of a read without a size the length is not bounded
+    header = _HEADER.match(content)
+    if header is None or header.end() != 10 + int.from_bytes(content[8:10], "little"):
+        raise ValueError(f"{member} is no plain array of numbers")
     file = io.BytesIO(content)
-    version = np.lib.format.read_magic(file)
-    if version != (1, 0):
-        raise ValueError(f"{member} has version {version} of the npy format")
+    np.lib.format.read_magic(file)
     shape, _, dtype = np.lib.format.read_array_header_1_0(file)
-    if dtype.hasobject or dtype.kind not in "biufU":
-        raise ValueError(f"{member} holds {dtype}, which is no number")
     size = dtype.itemsize
     for length in shape:
         size *= length

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from parity.artefact import MANIFEST, ArtefactError, hash_file
 from parity.clock import Clock
@@ -13,10 +15,13 @@ from parity.contract import RunSpec
 from parity.dataset import read_dataset
 from parity.errors import bad_input
 from parity.golden.bundle import unpack
-from parity.golden.make import DATA, TENSORS
+from parity.golden.make import DATA, PARTS, TENSORS
 from parity.golden.weights import restore_weights
 from parity.pipeline import GATES_FILE, WAIVERS_FILE, conclude, record_side
 from parity.processes import Listener, run_side
+from parity.signoff.covered import AUTHOR, GOLDEN
+from parity.signoff.envelope import read_digests, read_envelope
+from parity.signoff.statement import TEST_RESULT
 from parity.tolerance import read_gates_file
 from parity.verdict import Verdict
 from parity.waivers import read_waivers
@@ -52,6 +57,7 @@ def guard(options: GuardOptions, listen: Listener) -> tuple[Verdict, Path]:
     gates_file, waivers = read_gates_file(GATES_FILE), read_waivers(WAIVERS_FILE)
     with workspace.lock():
         shutil.rmtree(workspace.report, ignore_errors=True)  # an older verdict must not outlive a run that stops
+        _check_signed(options.bundle)
         open_bundle(options.bundle, workspace)
         if options.data is not None:
             _ask_again(workspace, options.data.resolve(), options.weights.resolve(), listen)
@@ -61,19 +67,34 @@ def guard(options: GuardOptions, listen: Listener) -> tuple[Verdict, Path]:
         return conclude(workspace, gates_file, waivers, clock, listen)
 
 
+def _check_signed(bundle: Path) -> None:
+    """Hold a bundle against the statement that lies beside it, where there is one; who signed that is for ``verify``.
+
+    Raises:
+        BadInputError: It is another bundle.
+    """
+    statement = bundle.with_name(Path(AUTHOR).name)
+    if bundle.is_file() and statement.is_file():
+        signed = read_digests(read_envelope(statement, TEST_RESULT)[1]).get(GOLDEN)
+        if hash_file(bundle) != signed:
+            must, found = f"be the one that was signed, of SHA-256 {signed}", hash_file(bundle)
+            raise bad_input("golden bundle", must, found, str(bundle), "take that one, or sign the migration off again")
+
+
 def open_bundle(bundle: Path, workspace: Workspace) -> None:
     """Make a run's folder of what a bundle holds, as if the legacy had just been recorded.
 
     Raises:
         BadInputError: It is no whole bundle, or this environment cannot draw its weights again.
     """
-    unpack(bundle, workspace.folder)
+    unpack(bundle, workspace.folder, PARTS)
     try:
         _set_paths(workspace, str(workspace.folder / "data"))
         restore_weights(workspace.folder / TENSORS, workspace)
-    except (ArtefactError, KeyError, TypeError, ValueError, AttributeError, OSError) as error:
+    except (ArtefactError, KeyError, TypeError, ValueError, AttributeError, OSError, RecursionError) as error:
         found = f"{type(error).__name__}: {error}"
         raise bad_input("golden bundle", "hold a whole run", found, str(bundle), "take the one that was signed") from error
+    shutil.rmtree(workspace.signed / "port", ignore_errors=True)  # what the port answers is asked here, or not at all
     workspace.bundle.write_text(hash_file(bundle), encoding="utf-8")
     workspace.report.mkdir(exist_ok=True)
 
@@ -93,7 +114,15 @@ def _ask_again(workspace: Workspace, data: Path, weights: Path, listen: Listener
     Raises:
         BadInputError: The weights or the images are not those of the run that was signed.
     """
-    facts = json.loads((workspace.signed / "facts.json").read_text(encoding="utf-8"))
+    try:
+        facts = json.loads((workspace.signed / "facts.json").read_text(encoding="utf-8"))
+        _ask(workspace, facts, data, weights, listen)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        found = f"{type(error).__name__}: {error}"
+        raise bad_input("golden bundle", "say what was signed", found, "signed/facts.json", "leave --data out") from error
+
+
+def _ask(workspace: Workspace, facts: Mapping[str, Any], data: Path, weights: Path, listen: Listener) -> None:
     if not weights.is_file() or hash_file(weights) != facts["weights_sha256"]:
         found = "another file" if weights.is_file() else "no file"
         must = f"be the accepted checkpoint, of SHA-256 {facts['weights_sha256']}"

@@ -29,6 +29,7 @@ from parity.workspace import PROJECT, Workspace
 PROFILE = "guard"
 FOLDER = PROJECT / "runs" / "golden"
 TENSORS = "tensors"
+PARTS = frozenset(("spec.json", "gates.sha256", "fixtures", "data", "inputs", "legacy", TENSORS, "signed"))
 DATA = "{data}"  # stands for the folder of the images, wherever the bundle is unpacked
 EVALUATED = ("predictions.csv", "metrics.json")
 NOTHING = re.compile(r"(?!)")

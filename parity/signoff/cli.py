@@ -16,6 +16,7 @@ from parity.workspace import PROJECT
 
 signoff = typer.Typer(name="signoff", rich_markup_mode=None, help="Sign the migration off, and see whether that still holds.")
 Signers = Annotated[Path | None, typer.Option(help="Who may sign. Default: signers.toml.")]
+SignersDigest = Annotated[str | None, typer.Option(help="SHA-256 of the list of signers, known from elsewhere.")]
 
 
 @signoff.command()
@@ -51,9 +52,7 @@ def sign(
 @signoff.command()
 def verify(
     signers: Signers = None,
-    signers_sha256: Annotated[
-        str | None, typer.Option("--signers-sha256", help="SHA-256 of the list of signers, known from elsewhere.")
-    ] = None,
+    signers_sha256: SignersDigest = None,
     data: Annotated[Path | None, typer.Option(help="The signed run's images, to see whether they changed.")] = None,
 ) -> None:
     """Say whether the sign-off is VALID, STALE (and what changed) or TAMPERED (and which file).

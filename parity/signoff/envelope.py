@@ -21,6 +21,7 @@ from parity.signoff.keys import Trusted
 
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
 STATEMENT = "https://in-toto.io/Statement/v1"
+RESULTS = ("PASSED", "WARNED", "APPROVED")
 MOST_BYTES = 5_000_000
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -91,8 +92,16 @@ def _file_rows(statement: Statement) -> list[dict[str, Any]]:
 def _check(envelope: Envelope, statement: Statement, predicate_type: str) -> None:
     if envelope.payload_type != PAYLOAD_TYPE or len(envelope.signatures) != 1:
         raise ValueError("another type of payload, or not one signature")
+    if any(signature.unrecognized_fields for signature in envelope.signatures.values()):
+        raise ValueError("a signature with something beside it, which nobody has signed")
     if statement["_type"] != STATEMENT or statement["predicateType"] != predicate_type:
         raise ValueError(f"{statement['_type']!r} with {statement['predicateType']!r}")
+    predicate = statement["predicate"]
+    said = predicate["parity"]
+    if predicate["result"] not in RESULTS or not all(isinstance(said[word], str) for word in ("signed", "headline")):
+        raise ValueError("another result, or no date and headline")
+    if not all(isinstance(row, dict) for row in predicate.get("configuration", [])):
+        raise ValueError("a configuration that is no list of tables")
     rows = _file_rows(statement)
     names = [row["name"] for row in rows]
     if not statement["subject"] or len(set(names)) != len(names):
@@ -104,7 +113,7 @@ def _check(envelope: Envelope, statement: Statement, predicate_type: str) -> Non
 
 def _is_inside(name: str) -> bool:
     path = Path(name)
-    return bool(name) and not path.is_absolute() and ".." not in path.parts and path.as_posix() == name
+    return bool(name) and name.isprintable() and not path.is_absolute() and ".." not in path.parts and path.as_posix() == name
 
 
 def _canonical(statement: Statement) -> str:

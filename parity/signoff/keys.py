@@ -57,7 +57,8 @@ def read_key(path: Path) -> CryptoSigner:
         BadInputError: It cannot be read, or is no ed25519 key in PEM without a password.
     """
     try:
-        content = path.read_bytes()[:MOST_BYTES]
+        with path.open("rb") as file:
+            content = file.read(MOST_BYTES)
         private = load_pem_private_key(content, None)
     except (OSError, ValueError, TypeError, UnsupportedAlgorithm) as error:
         found = getattr(error, "strerror", None) or "no such key"

@@ -18,18 +18,19 @@ Author {author}, approver {approver}. What the legacy did is kept in signoff/gol
 """
 
 
-def retire(root: Path, *, dry_run: bool, signers: Path | None = None) -> list[str]:
+def retire(root: Path, *, dry_run: bool, signers: Path | None = None, signers_sha256: str | None = None) -> list[str]:
     """Remove what goes with the legacy; return its files.
 
     Args:
         root: Folder of the project.
         dry_run: Only list them.
         signers: Who may sign.
+        signers_sha256: What that file's SHA-256 must be, known from elsewhere.
 
     Raises:
         BadInputError: The sign-off is not valid, something is not committed, or the branch is there; nothing has changed.
     """
-    found = require_valid(root, signers=signers)
+    found = require_valid(root, signers=signers, signers_sha256=signers_sha256)
     files = [name for name in git(root, "ls-files", "-z").split("\0") if is_legacy(name)]
     if not files:
         raise bad_input("legacy", "be there", "nothing to retire", str(root), "it is gone already")

@@ -10,18 +10,20 @@ from pathlib import Path
 from securesystemslib.signer import CryptoSigner
 
 from parity.artefact import hash_file
+from parity.clock import Clock
 from parity.contract import GATES
 from parity.errors import bad_input
 from parity.golden.make import make_bundle
 from parity.judge import compare_gate
 from parity.pipeline import GATES_FILE, WAIVERS_FILE
 from parity.processes import Listener
+from parity.provenance import describe_run
 from parity.report import Report, read_report, to_plain
 from parity.reuse import LOCKS, hash_package
 from parity.signoff import covered
 from parity.signoff.envelope import read_digests, write_envelope
 from parity.signoff.git import find_uncommitted
-from parity.signoff.keys import APPROVER, SIGNERS_FILE, keys_of, read_key, read_signers
+from parity.signoff.keys import APPROVER, AUTHOR, SIGNERS_FILE, keys_of, read_key, read_signers
 from parity.signoff.statement import make_approval, make_statement
 from parity.signoff.verify import Status, verify
 from parity.tolerance import read_gates_file
@@ -31,6 +33,7 @@ from parity.workspace import PROJECT, Workspace
 
 PROFILE = "full"
 SPLITS = {"val", "test"}
+OF_ITS_TIME = ("started", "elapsed_s", "host")  # what a report says of a run and its folder does not
 
 
 def sign(run: Path, *, name: str, role: str, key: Path, demo: bool, signers: Path | None, listen: Listener) -> Path:
@@ -50,11 +53,11 @@ def sign(run: Path, *, name: str, role: str, key: Path, demo: bool, signers: Pat
     """
     signer = _find_key(name, role, key, signers or PROJECT / SIGNERS_FILE)
     report = read_report(run / "report" / "report.json")
-    _refuse(_uncommitted())
+    _refuse([*_uncommitted(), *find_obstacles(report, demo=demo), *_differences(report)])
     if role == APPROVER:
         return _approve(run, report, name, signer, signers)
     workspace = Workspace(run.resolve())
-    _refuse([*find_obstacles(report, demo=demo), *_differences(report), *_moved_verdicts(workspace, report)])
+    _refuse(_moved_verdicts(workspace, report))
     _collect_evidence(workspace, listen)
     project = covered.covered_files(PROJECT)
     configuration = [file for file, kind in project.items() if kind in (covered.LOCKS, covered.LEGACY)]
@@ -74,9 +77,10 @@ def _approve(run: Path, report: Report, name: str, signer: CryptoSigner, signers
     signed = read_digests(found.statement)
     if hash_file(run / "report" / "report.json") != signed[f"{covered.REPORT}/report.json"]:
         raise bad_input("RUN", "be the run that its author signed", "another report.json", str(run), "give that run")
-    author = next(row for row in read_signers(signers or PROJECT / SIGNERS_FILE) if row.name == found.author)
-    if author.key.keyid == signer.public_key.keyid:
-        raise bad_input("--key", "not be the key of the author", "the same key", covered.AUTHOR, "let somebody else approve")
+    authors = keys_of(read_signers(signers or PROJECT / SIGNERS_FILE), AUTHOR)
+    author = next(row for row in authors if row.name == found.author)
+    if author.key.keyid == signer.public_key.keyid or author.name == name:
+        raise bad_input("approver", "not be the author", name, covered.AUTHOR, "let somebody else approve, with another key")
     digests = covered.digests(PROJECT, [covered.AUTHOR])
     approval = make_approval(found.author, report["headline"], digests, name=name, demo=report["run"]["demo"])
     write_envelope(PROJECT / covered.APPROVER, approval, signer)
@@ -129,8 +133,12 @@ def _differences(report: Report) -> Iterator[str]:
 
 
 def _moved_verdicts(workspace: Workspace, report: Report) -> Iterator[str]:
-    """Compare what was recorded once more, and yield which gates do not come out as the report says."""
+    """Compare what was recorded once more, and yield what does not come out as the report says."""
     gates_file = read_gates_file(GATES_FILE)
+    run = to_plain(describe_run(workspace, gates_file, Clock()))
+    wrong = [key for key, value in run.items() if key not in OF_ITS_TIME and value != report["run"][key]]
+    if wrong:
+        yield f"{', '.join(wrong)} of the run are not what its report says"
     found = [compare_gate(gate, workspace, gates_file) for gate in GATES]
     results = {result.gate: result for result in apply_waivers(read_waivers(WAIVERS_FILE), found, date.today())}
     for gate in report["gates"]:

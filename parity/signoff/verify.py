@@ -12,11 +12,11 @@ from parity.artefact import hash_file
 from parity.dataset import read_dataset
 from parity.errors import bad_input
 from parity.signoff.covered import APPROVER as APPROVER_FILE
-from parity.signoff.covered import AUTHOR, EVIDENCE, LEGACY, WEIGHTS, covered_files, digests, kind_of
+from parity.signoff.covered import AUTHOR, CODE, EVIDENCE, GOLDEN, LEGACY, REPORT, WEIGHTS, covered_files, digests, kind_of
 from parity.signoff.envelope import Statement, Unsigned, find_signer, read_digests, read_envelope
 from parity.signoff.keys import APPROVER, SIGNERS_FILE, Trusted, keys_of, read_signers
 from parity.signoff.keys import AUTHOR as AUTHOR_ROLE
-from parity.signoff.retired import is_retired
+from parity.signoff.retired import is_retired, legacy_is_gone
 from parity.signoff.statement import APPROVAL, TEST_RESULT
 
 
@@ -39,7 +39,7 @@ class Verification:
 
     Attributes:
         tampered: Sentences, each naming a file that is not what was signed and may never change.
-        stale: Sentences of what changed since, by kind: code, limits, locks, legacy, weights, data.
+        stale: Sentences of what changed since, by kind: code (the legacy's too), limits, locks, weights, data.
         author, approver: Names of the signers; none where nobody has signed.
         statement: The author's.
         notes: What was not looked at, and why.
@@ -65,6 +65,9 @@ class Verification:
         """What the author's statement says under ``parity``."""
         said: Mapping[str, Any] = self.statement.get("predicate", {}).get("parity", {})
         return said
+
+    def add_stale(self, kind: str, sentence: str) -> None:
+        self.stale.setdefault(CODE if kind == LEGACY else kind, []).append(sentence)
 
     def render(self) -> str:
         """Return the result for the terminal."""
@@ -103,7 +106,11 @@ def verify(
         found.tampered.append(f"{AUTHOR} is not signed by an author in {path.name}")
         return found
     found.author, found.statement = author.name, statement
-    _check_files(found, root)
+    try:
+        _check_files(found, root)
+    except OSError as error:
+        what = f"{error.strerror}: {error.filename}"
+        raise bad_input("project", "hold files that can be read", what, str(root), "mend or remove it") from error
     _check_data(found, data)
     if (root / APPROVER_FILE).exists():
         _check_approval(found, root, trusted, author, path)
@@ -117,8 +124,8 @@ def _check_approval(found: Verification, root: Path, trusted: tuple[Trusted, ...
     except Unsigned:
         found.tampered.append(f"{APPROVER_FILE} is not signed by an approver in {signers.name}")
         return
-    if approver.key.keyid == author.key.keyid:
-        found.tampered.append(f"{APPROVER_FILE} is signed with the key of the author")
+    if approver.key.keyid == author.key.keyid or approver.name == author.name:
+        found.tampered.append(f"{APPROVER_FILE} is signed by the author, {author.name}")
     elif read_digests(statement) != digests(root, [AUTHOR]):
         found.tampered.append(f"{AUTHOR} is not the statement that {approver.name} approved")
     else:
@@ -127,6 +134,8 @@ def _check_approval(found: Verification, root: Path, trusted: tuple[Trusted, ...
 
 def _check_files(found: Verification, root: Path) -> None:
     signed = read_digests(found.statement)
+    missing = {GOLDEN, WEIGHTS, f"{REPORT}/report.json"} - set(signed)
+    found.tampered += [f"{AUTHOR} does not cover {name}" for name in sorted(missing)]
     present = covered_files(root)
     retired = is_retired(root)
     for name, digest in signed.items():
@@ -137,25 +146,30 @@ def _check_files(found: Verification, root: Path) -> None:
             elif kind == EVIDENCE:
                 found.tampered.append(f"{name} is missing")
             elif not retired(name):
-                found.stale.setdefault(kind, []).append(f"{name} is missing")
+                found.add_stale(kind, f"{name} is missing")
         elif hash_file(root / name) != digest:
             if kind == EVIDENCE:
                 found.tampered.append(f"{name} is not the file that was signed")
             else:
-                found.stale.setdefault(kind, []).append(name)
+                found.add_stale(kind, name)
     for name in sorted(set(present) - set(signed)):
-        found.stale.setdefault(present[name], []).append(f"{name} is new")
-    if not (root / "legacy_tf").exists():
+        shown = name if name.isprintable() else ascii(name)  # it may be called anything
+        found.add_stale(present[name], f"{shown} is new")
+    if legacy_is_gone(root):
         found.notes.append("legacy_tf is retired")
-    found.stale = {("code" if kind == LEGACY else kind): sentences for kind, sentences in found.stale.items()}
 
 
 def _check_data(found: Verification, data: Path | None) -> None:
-    rows = [row for row in found.statement["predicate"]["configuration"] if row.get("uri") == "urn:parity:data"]
     if data is None:
         found.notes.append("data: not looked at (--data DIR)")
-    elif read_dataset(data, rows[0]["annotations"]["resolution"]).sha256 != rows[0]["digest"]["sha256"]:
-        found.stale["data"] = [str(data)]
+        return
+    rows = [row for row in found.statement["predicate"].get("configuration", []) if row.get("uri") == "urn:parity:data"]
+    try:
+        resolution, digest = rows[0]["annotations"]["resolution"], rows[0]["digest"]["sha256"]
+    except (IndexError, KeyError, TypeError) as error:
+        raise bad_input("sign-off", "say which data it is of", f"no {error}", AUTHOR, "leave --data out") from error
+    if read_dataset(data, resolution).sha256 != digest:
+        found.add_stale("data", str(data))
 
 
 def _shorten(names: list[str], shown: int = 8) -> str:
