@@ -95,10 +95,11 @@ def _environments(workspace: Workspace) -> dict[str, Any]:
     }
     for side in ("legacy", "port"):
         try:
-            values = workspace.recording(side, "numerics").values["installed"]
+            values = workspace.recording(side, "numerics").values
+            installed, flags = values["installed"], {**values["flags"], **values["environment"]}
         except (ArtefactError, KeyError):
             continue
-        found[side] = {**values, "packages": _shown(values["packages"])}
+        found[side] = {**installed, "flags": flags, "packages": _shown(installed["packages"])}
     return found
 
 
