@@ -31,7 +31,7 @@ def describe_run(workspace: Workspace, gates_file: GatesFile, clock: Clock) -> d
     return {
         "id": workspace.folder.name,
         "profile": spec.profile,
-        "command": command_words(spec),
+        "command": ["nox", "-s", "guard"] if workspace.bundle.is_file() else command_words(spec),
         "demo": is_demo(spec.data) or is_demo(spec.checkpoint),
         "started": clock.started.strftime("%Y-%m-%dT%H:%M:%SZ"),
         "elapsed_s": round(sum(clock.seconds.values()), 1),
