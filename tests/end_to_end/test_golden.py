@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -12,9 +14,7 @@ import pytest
 from parity.golden.make import write_bundle
 from parity.workspace import PROJECT, Workspace
 
-from .conftest import TIMEOUT_S, Finished, Project
-
-MOST_BYTES = 40_000_000
+from .conftest import STRANGE_ID, TIMEOUT_S, Finished, Project, copy_run
 
 
 def run_guard(folder: Path, words: Sequence[object], *, project: Path = PROJECT) -> Finished:
@@ -24,10 +24,24 @@ def run_guard(folder: Path, words: Sequence[object], *, project: Path = PROJECT)
 
 
 @pytest.fixture(scope="module")
-def bundle(baseline: Finished, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("golden") / "golden.npz"
-    write_bundle(Workspace(baseline.folder), Workspace(baseline.folder), path, seed=17)
-    return path
+def bundle(baseline: Finished, cohort: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bundle of the correct port's run. Its images have plain names, as the golden run's have."""
+    folder = tmp_path_factory.mktemp("golden")
+    data, run = folder / "data", copy_run(baseline.folder, folder / "run")
+    shutil.copytree(cohort, data)
+    for image in data.rglob(f"*{STRANGE_ID}.jpg"):
+        image.rename(image.with_name("nor_20x_99.jpg"))
+    for path in (*run.rglob("*.json"), *run.rglob("*.csv"), *data.rglob("*.csv")):
+        text = path.read_text(encoding="utf-8").replace(str(cohort), str(data))
+        for escaped in (
+            json.dumps(STRANGE_ID)[1:-1],
+            json.dumps(STRANGE_ID, ensure_ascii=False)[1:-1],
+            STRANGE_ID.replace('"', '""'),
+        ):
+            text = text.replace(escaped, "99")
+        path.write_text(text, encoding="utf-8")
+    write_bundle(Workspace(run), Workspace(baseline.folder), folder / "golden.npz", seed=17)
+    return folder / "golden.npz"
 
 
 def test_the_port_passes_with_all_its_answers_and_every_check_of_the_run(

@@ -190,6 +190,7 @@ def test_strange_file_names_go_through_and_are_escaped(baseline: Finished):
 
 
 @pytest.mark.slow
+@pytest.mark.slow
 def test_training_images_can_be_evaluated_too(baseline: Finished, words, tmp_path: Path):
     finished = run_parity(
         tmp_path / "run", [*words, "--splits", "train,val", "--gates", "freeze,decode,preprocess,decisions", "--images", "3"]
