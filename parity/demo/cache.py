@@ -28,7 +28,7 @@ class Synthetic:
         seed: Of every random choice.
         images_per_split: How many there are.
         quality: Of the JPEG files.
-        command: Of `parity.demo.checkpoint`.
+        command: Of `parity.demo.checkpoint`, with options of its own.
         image_scale: That the checkpoint is made for.
     """
 
@@ -36,7 +36,7 @@ class Synthetic:
     seed: int
     images_per_split: Mapping[str, int]
     quality: int
-    command: str
+    command: tuple[str, ...]
     image_scale: float
 
     @property
@@ -45,7 +45,7 @@ class Synthetic:
 
 
 DEMO = Synthetic(
-    name="demo", seed=17, images_per_split=IMAGES_PER_SPLIT, quality=JPEG_QUALITY, command="train", image_scale=0.25
+    name="demo", seed=17, images_per_split=IMAGES_PER_SPLIT, quality=JPEG_QUALITY, command=("train",), image_scale=0.25
 )
 # Small, for it goes into the golden bundle: as many training images as make an epoch of more than one batch.
 GUARD = Synthetic(
@@ -53,7 +53,7 @@ GUARD = Synthetic(
     seed=19,
     images_per_split={"train": 12, "val": 3, "test": 3},
     quality=50,
-    command="fit-head",
+    command=("fit-head", "--last-norm-shift", "2"),
     image_scale=0.08,
 )
 
@@ -96,7 +96,7 @@ def make_checkpoint(which: Synthetic, listen: Listener) -> Path:
             if "done" in message:  # the last line is the result, which the run judges for itself
                 listen({**message, "side": "legacy", "step": f"{which.name}: {message['step']}"})
 
-        arguments = ["-m", "parity.demo.checkpoint", which.command, *words]
+        arguments = ["-m", "parity.demo.checkpoint", *which.command, *words]
         run_side("legacy", arguments, log=data.with_name("training.txt"), listen=relay)
         partial.rename(checkpoint)
     return checkpoint

@@ -32,7 +32,9 @@ FIT_HEAD_STEPS = 300
 FIT_HEAD_LEARNING_RATE = 1e-3
 
 
-def fit_head(data_dir: Path, image_scale: float, seed: int, source: dict[str, Any]) -> tf.keras.Model:
+def fit_head(
+    data_dir: Path, image_scale: float, seed: int, source: dict[str, Any], last_norm_shift: float = 0.0
+) -> tf.keras.Model:
     """Fit a head on a random backbone, so that the training images are told apart in half a minute.
 
     Args:
@@ -40,6 +42,7 @@ def fit_head(data_dir: Path, image_scale: float, seed: int, source: dict[str, An
         image_scale: Size of the images as a fraction of 1200x1600.
         seed: Seed of every random choice.
         source: Resolution and split, as ``datasets.make_generators`` takes them.
+        last_norm_shift: As `settling.randomise_batch_norm` takes it.
 
     Returns:
         The model for images of ``image_scale``.
@@ -47,7 +50,7 @@ def fit_head(data_dir: Path, image_scale: float, seed: int, source: dict[str, An
     training_set = training.make_training_set(data_dir, image_scale, seed, source)
     model = training.build_model(training_set.num_classes, image_scale)
     settling.draw_kernels(model, seed)
-    settling.randomise_batch_norm(model, np.random.default_rng(seed))
+    settling.randomise_batch_norm(model, np.random.default_rng(seed), last_norm_shift)
     augmented = settling.make_batches(training_set, FIT_HEAD_SETTLE_BATCHES)
     settling.settle_moving_averages(
         model,
@@ -132,6 +135,9 @@ def make_parser() -> argparse.ArgumentParser:
             default=0.25,
             help="image size as a fraction of 1200x1600 (default 0.25)",
         )
+    commands.choices["fit-head"].add_argument(
+        "--last-norm-shift", type=float, default=0.0, help="mean shift of the last batch norm (default 0)"
+    )
     return parser
 
 
@@ -142,9 +148,9 @@ def main(arguments: list[str] | None = None) -> int:
     tf.keras.utils.set_random_seed(options.seed)
     source = {"resolution": options.resolution, "split": options.split}
     training_run = options.command == "train"
-    make_model = training.train_from_scratch if training_run else fit_head
+    words = (options.data, options.image_scale, options.seed, source)
     try:
-        model = make_model(options.data, options.image_scale, options.seed, source)
+        model = training.train_from_scratch(*words) if training_run else fit_head(*words, options.last_norm_shift)
         found = judge_model(model, options.data, options.image_scale, source)
     except InputError as error:
         print(error, file=sys.stderr)

@@ -12,7 +12,7 @@ from parity.kernels import draw_kernel
 
 HEAD_LAYERS = ("prev_dense", "dpout", "last_dense")
 LABEL_SMOOTHING = 0.1
-LAST_NORM, LAST_NORM_SHIFT = "post_bn", 2.0
+LAST_NORM = "post_bn"
 
 Batch = tuple[NDArray[np.float32], NDArray[np.float32]]
 Notify = Callable[[int], None]
@@ -88,16 +88,20 @@ def draw_kernels(model: tf.keras.Model, seed: int) -> None:
             kernel.assign(draw_kernel(f"{layer.name}/kernel", tuple(kernel.shape), seed))
 
 
-def randomise_batch_norm(model: tf.keras.Model, rng: np.random.Generator) -> None:
+def randomise_batch_norm(model: tf.keras.Model, rng: np.random.Generator, last_shift: float = 0.0) -> None:
     """Give a fresh backbone scales and shifts that differ, so that a mixed-up pair of them shows.
 
-    The last norm is shifted further. Of random features every other one is near zero, where rounding turns the ReLU behind
-    it on or off; at 3x4 cells a single one moves a Grad-CAM map by up to a hundredth.
+    Args:
+        model: A fresh one.
+        rng: Source of scales and shifts.
+        last_shift: Mean shift of the last norm. Of random features every other one is near zero, where rounding turns the
+            ReLU behind it on or off; at 3x4 cells a single one moves a Grad-CAM map by up to a hundredth. Shifted by 2 they
+            stay clear of zero, but tell less of the images.
     """
     for layer in model.layers:
         if isinstance(layer, tf.keras.layers.BatchNormalization):
             _, _, mean, variance = layer.get_weights()
-            shift = LAST_NORM_SHIFT if layer.name == LAST_NORM else 0.0
+            shift = last_shift if layer.name == LAST_NORM else 0.0
             layer.set_weights([rng.uniform(0.7, 1.3, mean.shape), rng.normal(shift, 0.2, mean.shape), mean, variance])
 
 
