@@ -115,6 +115,7 @@ def test_a_port_that_raises_is_a_finding(project: Project, baseline: Finished, w
     assert finished.verdicts()["gradcam"] == "FAIL"
 
 
+@pytest.mark.slow
 def test_a_changed_frozen_module_fails_at_freeze(project: Project, baseline: Finished, words, tmp_path: Path):
     path = project.folder / "legacy_tf" / "utils.py"
     path.write_text(path.read_text() + "\n")
