@@ -142,17 +142,9 @@ def proofs(session: nox.Session) -> None:
     """Prove what is too long for the tests: whole runs on the demo and on real tissue."""
     sync(session, "requirements-core.txt")
     session.run(
-        "python",
-        "-m",
-        "pytest",
-        "tests/parity",
-        *WHOLE_RUNS,
-        "-m",
-        "slow",
-        "-s",
-        *session.posargs,
+        "python", "-m", "pytest", "tests/parity", *WHOLE_RUNS, "-m", "slow", "-s", *session.posargs,
         env=session_environment(session),
-    )
+    )  # fmt: skip
 
 
 @nox.session(python=PYTHON)

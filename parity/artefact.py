@@ -128,15 +128,8 @@ class RecordingWriter:
         Raises:
             ArtefactError: The name is taken or the axis letters do not fit.
         """
-        if name in self._arrays:
-            raise ArtefactError(f"`name` must be new in the recording, got {name!r} twice in {self.folder.name}")
         array = np.asarray(array)
-        if len(axes) != array.ndim:
-            raise ArtefactError(f"`axes` must name every axis, got {axes!r} for shape {array.shape} of {name}")
-        file = self._save(f"{len(self._arrays):05d}.npy", array)
-        self._arrays[name] = ArrayEntry(
-            file=file, dtype=str(array.dtype), shape=array.shape, axes=axes, sha256=hash_array(array)
-        )
+        self._add(name, array, axes, kept=array)
 
     def write_reduced(self, name: str, array: np.ndarray, axes: str, how: str, *, rounded: bool = False) -> None:
         """Write what `parity.reduction` keeps of an array; its manifest still says what the array was.
@@ -147,16 +140,26 @@ class RecordingWriter:
             axes: Its axis letters.
             how: Of `parity.reduction`.
             rounded: Whether the whole array is kept beside it, as float32.
+
+        Raises:
+            ArtefactError: As `write_array`.
         """
-        number, kept = len(self._arrays), reduce(array, how)
+        file = self._save(f"{len(self._arrays):05d}-rounded.npy", array.astype(np.float32)) if rounded else ""
+        self._add(name, array, axes, kept=reduce(array, how), reduced=how, rounded=file)
+
+    def _add(self, name: str, array: np.ndarray, axes: str, *, kept: np.ndarray, reduced: str = "", rounded: str = "") -> None:
+        if name in self._arrays:
+            raise ArtefactError(f"`name` must be new in the recording, got {name!r} twice in {self.folder.name}")
+        if len(axes) != array.ndim:
+            raise ArtefactError(f"`axes` must name every axis, got {axes!r} for shape {array.shape} of {name}")
         self._arrays[name] = ArrayEntry(
-            file=self._save(f"{number:05d}.npy", kept),
+            file=self._save(f"{len(self._arrays):05d}.npy", kept),
             dtype=str(array.dtype),
             shape=array.shape,
             axes=axes,
             sha256=hash_array(kept),
-            reduced=how,
-            rounded=self._save(f"{number:05d}-rounded.npy", array.astype(np.float32)) if rounded else "",
+            reduced=reduced,
+            rounded=rounded,
         )
 
     def _save(self, file: str, array: np.ndarray) -> str:

@@ -115,7 +115,7 @@ def make_headline(
 
 def _remarks(workspace: Workspace, run: Mapping[str, Any]) -> list[str]:
     if workspace.bundle.is_file():
-        asked = (workspace.signed / "port").is_dir()
+        asked = workspace.signed_answers.is_dir()
         return ["against the golden bundle", *([] if asked else ["predictions of the users' images NOT_RUN: give --data"])]
     return [*([] if run["witness"] else ["legacy unwitnessed"]), *(["DEMO"] if run["demo"] else [])]
 

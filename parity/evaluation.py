@@ -6,7 +6,9 @@ import shutil
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from pathlib import Path
 
+from parity.contract import RunSpec
 from parity.errors import BadInputError
 from parity.processes import Listener, run_side
 from parity.reuse import PACKAGES
@@ -41,7 +43,9 @@ def _evaluate(workspace: Workspace, side: str, listen: Listener) -> None:
         shutil.rmtree(out, ignore_errors=True)
         log = workspace.folder / "log" / f"{side}-evaluate.txt"
         try:
-            run_side(side, evaluation_command(workspace, side), log=log, listen=listen)
+            spec = workspace.spec
+            checkpoint = spec.checkpoint if side == "legacy" else workspace.port_weights
+            run_side(side, evaluation_command(side, spec, checkpoint, out), log=log, listen=listen)
             stamp.write_text(key)
         except BadInputError as error:
             if side == "legacy":
@@ -51,10 +55,8 @@ def _evaluate(workspace: Workspace, side: str, listen: Listener) -> None:
     listen({"side": side, "step": step, "done": 1, "of": 1})
 
 
-def evaluation_command(workspace: Workspace, side: str) -> list[str]:
+def evaluation_command(side: str, spec: RunSpec, checkpoint: str | Path, out: Path) -> list[str]:
     """Return the side's own command as a user would give it."""
-    spec = workspace.spec
-    checkpoint = spec.checkpoint if side == "legacy" else str(workspace.port_weights)
     options: Mapping[str, object] = {
         "--data": spec.data,
         "--checkpoint": checkpoint,
@@ -63,7 +65,7 @@ def evaluation_command(workspace: Workspace, side: str) -> list[str]:
         "--splits": ",".join(spec.splits),
         "--image-scale": spec.image_scale,
         "--device": spec.device,
-        "--out": workspace.evaluation_output(side),
+        "--out": out,
         **({"--images": spec.images} if spec.images else {}),
         **({"--arch": spec.arch} if side == "port" else {}),
     }

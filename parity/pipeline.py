@@ -23,6 +23,7 @@ from parity.predictions import read_predictions
 from parity.processes import Listener, run_side
 from parity.report import render_report, write_report
 from parity.reuse import PACKAGES
+from parity.signoff.retired import legacy_is_gone
 from parity.tolerance import GatesFile, read_gates_file
 from parity.verdict import Verdict
 from parity.waivers import Waiver, apply_waivers, find_broken, read_waivers
@@ -67,9 +68,9 @@ def run(options: Options, listen: Listener) -> tuple[Verdict, Path]:
     Raises:
         BadInputError: An input cannot be used; what was recorded before stays.
     """
-    if not (PROJECT / PACKAGES["legacy"]).is_dir():
+    if legacy_is_gone(PROJECT):
         remedy = "it is retired: nox -s guard holds the port against what it did"
-        raise bad_input(PACKAGES["legacy"], "be there", "no such folder", str(PROJECT), remedy)
+        raise bad_input(PACKAGES["legacy"], "be there", "nothing of it", str(PROJECT), remedy)
     workspace, clock = Workspace(options.folder), Clock()
     gates_file = read_gates_file(GATES_FILE)
     waivers = read_waivers(WAIVERS_FILE)

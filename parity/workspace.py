@@ -91,6 +91,11 @@ class Workspace:
         return self.folder / "signed"
 
     @property
+    def signed_answers(self) -> Path:
+        """Folder of what the port answers for those images now, where it was asked again."""
+        return self.signed / "port"
+
+    @property
     def limits(self) -> Path:
         """Hash of the limits that the run began with."""
         return self.folder / "gates.sha256"

@@ -21,7 +21,6 @@ from typing import Any
 
 import numpy as np
 
-from parity.artefact import hash_file
 from parity.errors import BadInputError, bad_input
 
 SCHEMA = "parity-golden/1"
@@ -57,7 +56,7 @@ def pack(folder: Path, target: Path, facts: dict[str, Any]) -> None:
         for number, path in enumerate(sorted(path for path in folder.rglob("*") if path.is_file())):
             member, content = f"{number:05d}.npy", path.read_bytes()
             _write(archive, member, content if path.suffix == ".npy" else _to_npy(content))
-            files[path.relative_to(folder).as_posix()] = {"member": member, "sha256": hash_file(path)}
+            files[path.relative_to(folder).as_posix()] = {"member": member, "sha256": hashlib.sha256(content).hexdigest()}
         index = {"schema": SCHEMA, "facts": facts, "files": files}
         _write(archive, INDEX, _to_npy(json.dumps(index, sort_keys=True).encode()))
     partial.replace(target)

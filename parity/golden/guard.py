@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from parity.artefact import MANIFEST, ArtefactError, hash_file
 from parity.clock import Clock
 from parity.contract import RunSpec
 from parity.dataset import read_dataset
 from parity.errors import bad_input
+from parity.evaluation import evaluation_command
 from parity.golden.bundle import unpack
 from parity.golden.make import DATA, PARTS, TENSORS
 from parity.golden.weights import restore_weights
 from parity.pipeline import GATES_FILE, WAIVERS_FILE, conclude, record_side
 from parity.processes import Listener, run_side
-from parity.signoff.covered import AUTHOR, GOLDEN
+from parity.signoff.covered import AUTHOR_FILE, GOLDEN
 from parity.signoff.envelope import read_digests, read_envelope
 from parity.signoff.statement import TEST_RESULT
 from parity.tolerance import read_gates_file
@@ -73,7 +72,7 @@ def _check_signed(bundle: Path) -> None:
     Raises:
         BadInputError: It is another bundle.
     """
-    statement = bundle.with_name(Path(AUTHOR).name)
+    statement = bundle.with_name(Path(AUTHOR_FILE).name)
     if bundle.is_file() and statement.is_file():
         signed = read_digests(read_envelope(statement, TEST_RESULT)[1]).get(GOLDEN)
         if hash_file(bundle) != signed:
@@ -94,7 +93,7 @@ def open_bundle(bundle: Path, workspace: Workspace) -> None:
     except (ArtefactError, KeyError, TypeError, ValueError, AttributeError, OSError, RecursionError) as error:
         found = f"{type(error).__name__}: {error}"
         raise bad_input("golden bundle", "hold a whole run", found, str(bundle), "take the one that was signed") from error
-    shutil.rmtree(workspace.signed / "port", ignore_errors=True)  # what the port answers is asked here, or not at all
+    shutil.rmtree(workspace.signed_answers, ignore_errors=True)  # what the port answers is asked here, or not at all
     workspace.bundle.write_text(hash_file(bundle), encoding="utf-8")
     workspace.report.mkdir(exist_ok=True)
 
@@ -114,34 +113,28 @@ def _ask_again(workspace: Workspace, data: Path, weights: Path, listen: Listener
     Raises:
         BadInputError: The weights or the images are not those of the run that was signed.
     """
+    spec, weights_sha256 = _read_signed(workspace, data)
+    if not weights.is_file() or hash_file(weights) != weights_sha256:
+        found = "another file" if weights.is_file() else "no file"
+        must = f"be the accepted checkpoint, of SHA-256 {weights_sha256}"
+        raise bad_input("--weights", must, found, str(weights), "take the file that was signed")
+    images = read_dataset(data, spec.resolution)
+    if images.sha256 != spec.data_sha256:
+        must = f"be the data of the run that was signed, of SHA-256 {spec.data_sha256}"
+        raise bad_input("--data", must, images.sha256, str(data), "give that folder, or leave --data out")
+    log = workspace.folder / "log" / "port-signed.txt"
+    run_side("port", evaluation_command("port", spec, weights, workspace.signed_answers), log=log, listen=listen)
+
+
+def _read_signed(workspace: Workspace, data: Path) -> tuple[RunSpec, str]:
+    """Return what the run that was signed asked of the images in `data`, and the SHA-256 of its converted weights."""
+    path = workspace.signed / "facts.json"
     try:
-        facts = json.loads((workspace.signed / "facts.json").read_text(encoding="utf-8"))
-        _ask(workspace, facts, data, weights, listen)
+        facts = json.loads(path.read_text(encoding="utf-8"))
+        split = str(workspace.signed / facts["split"]) if facts["split"].endswith(".csv") else facts["split"]
+        asked = {name: facts[name] for name in ("data_sha256", "resolution", "image_scale")}
+        spec = replace(workspace.spec, data=str(data), split=split, splits=tuple(facts["splits"]), images=None, **asked)
+        return spec, facts["weights_sha256"]
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         found = f"{type(error).__name__}: {error}"
-        raise bad_input("golden bundle", "say what was signed", found, "signed/facts.json", "leave --data out") from error
-
-
-def _ask(workspace: Workspace, facts: Mapping[str, Any], data: Path, weights: Path, listen: Listener) -> None:
-    if not weights.is_file() or hash_file(weights) != facts["weights_sha256"]:
-        found = "another file" if weights.is_file() else "no file"
-        must = f"be the accepted checkpoint, of SHA-256 {facts['weights_sha256']}"
-        raise bad_input("--weights", must, found, str(weights), "take the file that was signed")
-    images = read_dataset(data, facts["resolution"])
-    if images.sha256 != facts["data_sha256"]:
-        must = f"be the data of the run that was signed, of SHA-256 {facts['data_sha256']}"
-        raise bad_input("--data", must, images.sha256, str(data), "give that folder, or leave --data out")
-    split = facts["split"]
-    options = {
-        "--data": data,
-        "--checkpoint": weights,
-        "--resolution": facts["resolution"],
-        "--split": workspace.signed / split if split.endswith(".csv") else split,
-        "--splits": ",".join(facts["splits"]),
-        "--image-scale": facts["image_scale"],
-        "--device": workspace.spec.device,
-        "--out": workspace.signed / "port",
-    }
-    words = [str(word) for option in options.items() for word in option]
-    log = workspace.folder / "log" / "port-signed.txt"
-    run_side("port", ["-m", "torch_port", "evaluate", *words], log=log, listen=listen)
+        raise bad_input("golden bundle", "say what was signed", found, path.name, "leave --data out") from error

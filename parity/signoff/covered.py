@@ -12,7 +12,7 @@ from parity.errors import bad_input
 
 FOLDER = "signoff"
 GOLDEN, WEIGHTS, REPORT = f"{FOLDER}/golden.npz", f"{FOLDER}/weights.safetensors", f"{FOLDER}/report"
-AUTHOR, APPROVER = f"{FOLDER}/author.dsse.json", f"{FOLDER}/approver.dsse.json"
+AUTHOR_FILE, APPROVER_FILE = f"{FOLDER}/author.dsse.json", f"{FOLDER}/approver.dsse.json"
 
 CODE, LIMITS, LOCKS, LEGACY, EVIDENCE = "code", "limits", "locks", "legacy", "evidence"
 PACKAGES = ("torch_port", "parity", "benchmarks")

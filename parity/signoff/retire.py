@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from parity.errors import bad_input
-from parity.signoff.covered import AUTHOR
+from parity.signoff.covered import AUTHOR_FILE
 from parity.signoff.git import find_uncommitted, git
 from parity.signoff.retired import is_legacy
 from parity.signoff.verify import require_valid
@@ -40,8 +40,8 @@ def retire(root: Path, *, dry_run: bool, signers: Path | None = None, signers_sh
     if uncommitted:
         remedy = "commit the sign-off, and what else is changed"
         raise bad_input("repository", "have nothing uncommitted", ", ".join(uncommitted[:5]), str(root), remedy)
-    if not git(root, "ls-files", AUTHOR):
-        raise bad_input("sign-off", "be committed", f"{AUTHOR} is ignored", str(root), "commit the folder signoff")
+    if not git(root, "ls-files", AUTHOR_FILE):
+        raise bad_input("sign-off", "be committed", f"{AUTHOR_FILE} is ignored", str(root), "commit the folder signoff")
     git(root, "switch", "--quiet", "--create", BRANCH)
     git(root, "rm", "--quiet", "--", *files)
     message = MESSAGE.format(headline=found.said["headline"], author=found.author, approver=found.approver)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from fnmatch import fnmatchcase
 from pathlib import Path
 
@@ -35,9 +34,3 @@ def is_legacy(name: str) -> bool:
 def legacy_is_gone(root: Path) -> bool:
     """Return whether the frozen pipeline has been removed from a project."""
     return not any((root / "legacy_tf").glob("*.py"))
-
-
-def is_retired(root: Path) -> Callable[[str], bool]:
-    """Return what says of a file that is not there whether it was retired: none, as long as the legacy is there."""
-    gone = legacy_is_gone(root)
-    return lambda name: gone and is_legacy(name)

@@ -23,7 +23,7 @@ from parity.reuse import LOCKS, hash_package
 from parity.signoff import covered
 from parity.signoff.envelope import read_digests, write_envelope
 from parity.signoff.git import find_uncommitted
-from parity.signoff.keys import APPROVER, AUTHOR, SIGNERS_FILE, keys_of, read_key, read_signers
+from parity.signoff.keys import APPROVER, SIGNERS_FILE, keys_of, read_key, read_signers
 from parity.signoff.statement import make_approval, make_statement
 from parity.signoff.verify import Status, verify
 from parity.tolerance import read_gates_file
@@ -63,9 +63,9 @@ def sign(run: Path, *, name: str, role: str, key: Path, demo: bool, signers: Pat
     configuration = [file for file, kind in project.items() if kind in (covered.LOCKS, covered.LEGACY)]
     subjects = [*(file for file in project if file not in configuration), *covered.evidence_files(PROJECT)]
     statement = make_statement(report, covered.digests(PROJECT, subjects), covered.digests(PROJECT, configuration), name=name)
-    (PROJECT / covered.APPROVER).unlink(missing_ok=True)
-    write_envelope(PROJECT / covered.AUTHOR, statement, signer)
-    return PROJECT / covered.AUTHOR
+    (PROJECT / covered.APPROVER_FILE).unlink(missing_ok=True)
+    write_envelope(PROJECT / covered.AUTHOR_FILE, statement, signer)
+    return PROJECT / covered.AUTHOR_FILE
 
 
 def _approve(run: Path, report: Report, name: str, signer: CryptoSigner, signers: Path | None) -> Path:
@@ -73,18 +73,18 @@ def _approve(run: Path, report: Report, name: str, signer: CryptoSigner, signers
     found = verify(PROJECT, signers=signers)
     if found.status not in (Status.UNAPPROVED, Status.VALID):
         must = "be signed by an author, and unchanged since"
-        raise bad_input("sign-off", must, found.render().replace("\n", "; "), covered.AUTHOR, "let the author sign again")
+        raise bad_input("sign-off", must, found.render().replace("\n", "; "), covered.AUTHOR_FILE, "let the author sign again")
     signed = read_digests(found.statement)
     if hash_file(run / "report" / "report.json") != signed[f"{covered.REPORT}/report.json"]:
         raise bad_input("RUN", "be the run that its author signed", "another report.json", str(run), "give that run")
-    authors = keys_of(read_signers(signers or PROJECT / SIGNERS_FILE), AUTHOR)
-    author = next(row for row in authors if row.name == found.author)
-    if author.key.keyid == signer.public_key.keyid or author.name == name:
-        raise bad_input("approver", "not be the author", name, covered.AUTHOR, "let somebody else approve, with another key")
-    digests = covered.digests(PROJECT, [covered.AUTHOR])
+    if found.author_key == signer.public_key.keyid or found.author == name:
+        raise bad_input(
+            "approver", "not be the author", name, covered.AUTHOR_FILE, "let somebody else approve, with another key"
+        )
+    digests = covered.digests(PROJECT, [covered.AUTHOR_FILE])
     approval = make_approval(found.author, report["headline"], digests, name=name, demo=report["run"]["demo"])
-    write_envelope(PROJECT / covered.APPROVER, approval, signer)
-    return PROJECT / covered.APPROVER
+    write_envelope(PROJECT / covered.APPROVER_FILE, approval, signer)
+    return PROJECT / covered.APPROVER_FILE
 
 
 def _find_key(name: str, role: str, key: Path, signers: Path) -> CryptoSigner:

@@ -11,12 +11,22 @@ from typing import Any
 from parity.artefact import hash_file
 from parity.dataset import read_dataset
 from parity.errors import bad_input
-from parity.signoff.covered import APPROVER as APPROVER_FILE
-from parity.signoff.covered import AUTHOR, CODE, EVIDENCE, GOLDEN, LEGACY, REPORT, WEIGHTS, covered_files, digests, kind_of
+from parity.signoff.covered import (
+    APPROVER_FILE,
+    AUTHOR_FILE,
+    CODE,
+    EVIDENCE,
+    GOLDEN,
+    LEGACY,
+    REPORT,
+    WEIGHTS,
+    covered_files,
+    digests,
+    kind_of,
+)
 from parity.signoff.envelope import Statement, Unsigned, find_signer, read_digests, read_envelope
-from parity.signoff.keys import APPROVER, SIGNERS_FILE, Trusted, keys_of, read_signers
-from parity.signoff.keys import AUTHOR as AUTHOR_ROLE
-from parity.signoff.retired import is_retired, legacy_is_gone
+from parity.signoff.keys import APPROVER, AUTHOR, SIGNERS_FILE, Trusted, keys_of, read_signers
+from parity.signoff.retired import is_legacy, legacy_is_gone
 from parity.signoff.statement import APPROVAL, TEST_RESULT
 
 
@@ -41,6 +51,7 @@ class Verification:
         tampered: Sentences, each naming a file that is not what was signed and may never change.
         stale: Sentences of what changed since, by kind: code (the legacy's too), limits, locks, weights, data.
         author, approver: Names of the signers; none where nobody has signed.
+        author_key: Id of the author's key.
         statement: The author's.
         notes: What was not looked at, and why.
     """
@@ -48,6 +59,7 @@ class Verification:
     tampered: list[str] = field(default_factory=list)
     stale: dict[str, list[str]] = field(default_factory=dict)
     author: str = ""
+    author_key: str = ""
     approver: str = ""
     statement: Statement = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
@@ -99,13 +111,13 @@ def verify(
     trusted = read_signers(path)
     if signers_sha256 is not None and hash_file(path) != signers_sha256:
         found.tampered.append(f"{path.name} is not the file of SHA-256 {signers_sha256}")
-    envelope, statement = read_envelope(root / AUTHOR, TEST_RESULT)
+    envelope, statement = read_envelope(root / AUTHOR_FILE, TEST_RESULT)
     try:
-        author = find_signer(envelope, keys_of(trusted, AUTHOR_ROLE))
+        author = find_signer(envelope, keys_of(trusted, AUTHOR))
     except Unsigned:
-        found.tampered.append(f"{AUTHOR} is not signed by an author in {path.name}")
+        found.tampered.append(f"{AUTHOR_FILE} is not signed by an author in {path.name}")
         return found
-    found.author, found.statement = author.name, statement
+    found.author, found.author_key, found.statement = author.name, author.key.keyid, statement
     try:
         _check_files(found, root)
     except OSError as error:
@@ -113,21 +125,21 @@ def verify(
         raise bad_input("project", "hold files that can be read", what, str(root), "mend or remove it") from error
     _check_data(found, data)
     if (root / APPROVER_FILE).exists():
-        _check_approval(found, root, trusted, author, path)
+        _check_approval(found, root, trusted, path)
     return found
 
 
-def _check_approval(found: Verification, root: Path, trusted: tuple[Trusted, ...], author: Trusted, signers: Path) -> None:
+def _check_approval(found: Verification, root: Path, trusted: tuple[Trusted, ...], signers: Path) -> None:
     envelope, statement = read_envelope(root / APPROVER_FILE, APPROVAL)
     try:
         approver = find_signer(envelope, keys_of(trusted, APPROVER))
     except Unsigned:
         found.tampered.append(f"{APPROVER_FILE} is not signed by an approver in {signers.name}")
         return
-    if approver.key.keyid == author.key.keyid or approver.name == author.name:
-        found.tampered.append(f"{APPROVER_FILE} is signed by the author, {author.name}")
-    elif read_digests(statement) != digests(root, [AUTHOR]):
-        found.tampered.append(f"{AUTHOR} is not the statement that {approver.name} approved")
+    if approver.key.keyid == found.author_key or approver.name == found.author:
+        found.tampered.append(f"{APPROVER_FILE} is signed by the author, {found.author}")
+    elif read_digests(statement) != digests(root, [AUTHOR_FILE]):
+        found.tampered.append(f"{AUTHOR_FILE} is not the statement that {approver.name} approved")
     else:
         found.approver = approver.name
 
@@ -135,9 +147,9 @@ def _check_approval(found: Verification, root: Path, trusted: tuple[Trusted, ...
 def _check_files(found: Verification, root: Path) -> None:
     signed = read_digests(found.statement)
     missing = {GOLDEN, WEIGHTS, f"{REPORT}/report.json"} - set(signed)
-    found.tampered += [f"{AUTHOR} does not cover {name}" for name in sorted(missing)]
+    found.tampered += [f"{AUTHOR_FILE} does not cover {name}" for name in sorted(missing)]
     present = covered_files(root)
-    retired = is_retired(root)
+    gone = legacy_is_gone(root)
     for name, digest in signed.items():
         kind = "weights" if name == WEIGHTS else kind_of(name)
         if not (root / name).is_file():
@@ -145,7 +157,7 @@ def _check_files(found: Verification, root: Path) -> None:
                 found.notes.append(f"{WEIGHTS} is not here: it was not looked at")
             elif kind == EVIDENCE:
                 found.tampered.append(f"{name} is missing")
-            elif not retired(name):
+            elif not (gone and is_legacy(name)):
                 found.add_stale(kind, f"{name} is missing")
         elif hash_file(root / name) != digest:
             if kind == EVIDENCE:
@@ -155,7 +167,7 @@ def _check_files(found: Verification, root: Path) -> None:
     for name in sorted(set(present) - set(signed)):
         shown = name if name.isprintable() else ascii(name)  # it may be called anything
         found.add_stale(present[name], f"{shown} is new")
-    if legacy_is_gone(root):
+    if gone:
         found.notes.append("legacy_tf is retired")
 
 
@@ -167,7 +179,7 @@ def _check_data(found: Verification, data: Path | None) -> None:
     try:
         resolution, digest = rows[0]["annotations"]["resolution"], rows[0]["digest"]["sha256"]
     except (IndexError, KeyError, TypeError) as error:
-        raise bad_input("sign-off", "say which data it is of", f"no {error}", AUTHOR, "leave --data out") from error
+        raise bad_input("sign-off", "say which data it is of", f"no {error}", AUTHOR_FILE, "leave --data out") from error
     if read_dataset(data, resolution).sha256 != digest:
         found.add_stale("data", str(data))
 
@@ -186,5 +198,5 @@ def require_valid(root: Path, **words: Any) -> Verification:
     found = verify(root, **words)
     if found.status is not Status.VALID:
         must, remedy = "be valid and signed with two keys", "see nox -s signoff -- verify"
-        raise bad_input("sign-off", must, found.render().replace("\n", "; "), str(root / AUTHOR), remedy)
+        raise bad_input("sign-off", must, found.render().replace("\n", "; "), str(root / AUTHOR_FILE), remedy)
     return found

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from parity.locks import group_digest, is_stale, read_project, stamp_lock
+from parity.signoff.retired import legacy_is_gone
 from parity.workspace import PROJECT
 
 LOCKS = sorted(PROJECT.glob("requirements-*.txt"))
@@ -54,7 +55,7 @@ def test_each_side_has_one_opencv_and_it_is_headless(path: Path):
     assert pins(path)["albumentations"] == "1.3.1"
 
 
-@pytest.mark.skipif(not (PROJECT / "legacy_tf").is_dir(), reason="legacy_tf is retired")
+@pytest.mark.skipif(legacy_is_gone(PROJECT), reason="legacy_tf is retired")
 def test_the_legacy_frameworks_are_the_named_ones():
     tensorflow = pins(PROJECT / "requirements-tf.txt")
     assert (tensorflow["tensorflow"], tensorflow["tensorflow-addons"]) == ("2.15.1", "0.23.0")

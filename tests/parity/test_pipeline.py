@@ -14,6 +14,7 @@ from parity.contract import GATES, PROFILES, RunSpec
 from parity.dataset import DatasetFacts
 from parity.errors import BadInputError
 from parity.pipeline import Options, check_disk, choose_device, make_spec, needed_bytes
+from parity.signoff.retired import legacy_is_gone
 from parity.tolerance import read_gates_file
 from parity.workspace import PROJECT, Case, Workspace, balanced
 
@@ -116,7 +117,15 @@ def test_every_profile_taps_at_least_one_image_of_each_kind():
     assert all(profile.tap_images >= 1 for profile in PROFILES.values())
 
 
-@pytest.mark.skipif(not (PROJECT / "legacy_tf").is_dir(), reason="legacy_tf is retired: nothing is recorded")
+def test_what_is_retired_is_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / "legacy_tf" / "__pycache__").mkdir(parents=True)  # git leaves it behind
+    monkeypatch.setattr(pipeline, "PROJECT", tmp_path)
+    with pytest.raises(BadInputError, match="it is retired"):
+        pipeline.run(Options(out=tmp_path / "run"), print)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.skipif(legacy_is_gone(PROJECT), reason="legacy_tf is retired: nothing is recorded")
 @pytest.mark.parametrize(
     ("words", "message"),
     [

@@ -46,7 +46,7 @@ def compare(workspace: Workspace, gates_file: GatesFile) -> GateResult:
 
 def _read_signed_rows(workspace: Workspace) -> list[Row] | None:
     """Return what the legacy answered for the users' images, and the port now; None where the port was not asked again."""
-    predictions = workspace.signed / "port" / "predictions.csv"
+    predictions = workspace.signed_answers / "predictions.csv"
     if not predictions.is_file():
         return None
     reference, candidate = read_predictions(workspace.signed / "predictions.csv"), read_predictions(predictions)

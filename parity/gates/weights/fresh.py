@@ -13,6 +13,7 @@ import math
 from collections.abc import Iterator, Mapping
 
 from parity.architecture import Tensor
+from parity.kernels import glorot_bound
 from parity.measurement import Worst
 from parity.tolerance import GatesFile, Limit
 from parity.verdict import Check, Verdict
@@ -24,17 +25,6 @@ MEASURED = {
     "mean": ("weights/fresh_errors", "standard errors"),
     "std": ("weights/fresh_errors", "standard errors"),
 }
-
-
-def glorot_bound(tensor: Tensor) -> float:
-    """Return the largest element that Glorot's uniform distribution allows in a kernel (H, W, I, O) or (I, O).
-
-    >>> from parity.architecture import tensors
-    >>> round(glorot_bound(tensors(3)[0]) ** -2, 6)
-    547.166667
-    """
-    *window, fan_in, fan_out = tensor.shape
-    return math.sqrt(6.0 / (math.prod(window) * (fan_in + fan_out)))
 
 
 def fresh_checks(
@@ -93,7 +83,7 @@ def _constants_check(check_id: str, sound: Mapping[str, Tensor], found: Mapping[
 
 def _deviations(tensor: Tensor, figures: Mapping[str, float]) -> dict[str, float]:
     """Return how far a kernel is past its bound, and its mean and deviation in standard errors of a uniform one's."""
-    bound, n = glorot_bound(tensor), figures["n"]
+    bound, n = glorot_bound(tensor.shape), figures["n"]
     sigma = bound / math.sqrt(3.0)
     return {
         "past_bound": max(max(-figures["min"], figures["max"]) / bound - 1.0, 0.0),

@@ -7,12 +7,13 @@ from pathlib import Path
 import pytest
 
 from parity.gates.freeze import compare as freeze
+from parity.signoff.retired import legacy_is_gone
 from parity.tolerance import read_gates_file
 from parity.verdict import Verdict
 from parity.workspace import PROJECT, Workspace
 
 FROZEN = ("generator", "gradcam", "models", "traintest", "utils")
-pytestmark = pytest.mark.skipif(not (PROJECT / "legacy_tf").is_dir(), reason="legacy_tf is retired")
+pytestmark = pytest.mark.skipif(legacy_is_gone(PROJECT), reason="legacy_tf is retired")
 
 
 @pytest.fixture
