@@ -36,11 +36,11 @@ def sync(session: nox.Session, lock: str) -> None:
     session.run_install("uv", "pip", "sync", "--quiet", "--compile-bytecode", "--require-hashes", lock)
 
 
-def run_parity(session: nox.Session, *words: str) -> None:
+def run_parity(session: nox.Session, *words: str, package: str = "parity") -> None:
     """Run ``python -m parity`` in the core environment and leave with its exit code."""
     sync(session, "requirements-core.txt")
     python = Path(session.bin) / "python"
-    code = subprocess.call([str(python), "-m", "parity", *words, *session.posargs], env=session_environment(session))
+    code = subprocess.call([str(python), "-m", package, *words, *session.posargs], env=session_environment(session))
     if code:
         raise SystemExit(code)
 
@@ -76,6 +76,12 @@ def parity(session: nox.Session) -> None:
 def faults(session: nox.Session) -> None:
     """Plant known mistakes in the port and say which of them the gates catch. See --help after --."""
     run_parity(session, "faults")
+
+
+@nox.session(python=PYTHON, default=False, requires=["legacy", "port"] if HAS_LEGACY else ["port"])
+def bench(session: nox.Session) -> None:
+    """Time both sides in turns: nox -s bench -- [--what ...], or merge A B. See --help after --."""
+    run_parity(session, *([] if session.posargs[:1] == ["merge"] else ["run"]), package="benchmarks")
 
 
 @nox.session(python=PYTHON, default=False)

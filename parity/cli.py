@@ -10,7 +10,7 @@ import typer
 
 from parity.console import show_progress
 from parity.contract import ARCHITECTURES, GATES, PROFILES, RESOLUTIONS, SPLITS
-from parity.errors import BadInputError, bad_input
+from parity.errors import BadInputError
 from parity.faults.catalogue import all_faults, read_faults
 from parity.faults.fault import Tier
 from parity.faults.scorecard import FOLDER, SELECTION_FOLDER
@@ -19,6 +19,7 @@ from parity.faults.suite import Choice, run_suite
 from parity.golden.guard import GuardOptions
 from parity.golden.guard import guard as run_guard
 from parity.judge import has_comparison
+from parity.options import choose_word, choose_words
 from parity.pipeline import DEMO, Options
 from parity.pipeline import run as run_pipeline
 from parity.report import read_report, render_console, render_diff, render_report
@@ -63,16 +64,16 @@ def run(
         options = Options(
             data=data,
             checkpoint=checkpoint,
-            resolution=_known("--resolution", resolution, RESOLUTIONS),
+            resolution=choose_word("--resolution", resolution, RESOLUTIONS),
             split=split,
-            splits=_known_list("--splits", splits, SPLITS),
+            splits=choose_words("--splits", splits, SPLITS),
             image_scale=image_scale,
             images=images,
-            profile=_known("--profile", profile, tuple(PROFILES)),
-            arch=_known("--arch", arch, ARCHITECTURES),
-            device=_known("--device", device, ("cpu", "cuda")) if device else None,
+            profile=choose_word("--profile", profile, tuple(PROFILES)),
+            arch=choose_word("--arch", arch, ARCHITECTURES),
+            device=choose_word("--device", device, ("cpu", "cuda")) if device else None,
             witness=witness,
-            gates=_known_list("--gates", gates, tuple(gate for gate in GATES if has_comparison(gate))) if gates else (),
+            gates=choose_words("--gates", gates, tuple(gate for gate in GATES if has_comparison(gate))) if gates else (),
             out=out,
         )
         verdict, folder = run_pipeline(options, listen)
@@ -121,9 +122,9 @@ def faults(
     """
     known = read_faults(faults_from) if faults_from else all_faults()
     choice = Choice(
-        only=_known_list("--only", only, tuple(fault.id for fault in known)) if only else (),
-        stages=_known_list("--stage", stage, tuple(dict.fromkeys(fault.stage for fault in known))) if stage else (),
-        tiers=_known_list("--tier", tier, tuple(item.value for item in Tier)) if tier else (),
+        only=choose_words("--only", only, tuple(fault.id for fault in known)) if only else (),
+        stages=choose_words("--stage", stage, tuple(dict.fromkeys(fault.stage for fault in known))) if stage else (),
+        tiers=choose_words("--tier", tier, tuple(item.value for item in Tier)) if tier else (),
         file=faults_from,
         jobs=jobs,
         out=(out or (SELECTION_FOLDER if only or stage or tier or faults_from else FOLDER)).resolve(),
@@ -164,19 +165,6 @@ def retire(
     files = retire_legacy(PROJECT, dry_run=dry_run, signers=signers, signers_sha256=signers_sha256)
     print("\n".join(files))
     print(f"{len(files)} files would go" if dry_run else f"{len(files)} files are gone on branch {BRANCH}: run nox -s guard")
-
-
-def _known(option: str, value: str, known: tuple[str, ...]) -> str:
-    if value not in known:
-        raise bad_input(option, f"be one of {', '.join(known)}", value, "the command line", "see --help")
-    return value
-
-
-def _known_list(option: str, value: str, known: tuple[str, ...]) -> tuple[str, ...]:
-    found = tuple(dict.fromkeys(word.strip() for word in value.split(",") if word.strip()))
-    if not found:
-        raise bad_input(option, f"name some of {', '.join(known)}", value, "the command line", "see --help")
-    return tuple(_known(option, word, known) for word in found)
 
 
 def main() -> None:

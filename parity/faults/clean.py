@@ -15,9 +15,9 @@ from typing import Any
 from parity.contract import SPLITS
 from parity.dataset import read_dataset
 from parity.errors import bad_input
-from parity.faults.lines import Worker, WorkerError
 from parity.faults.pool import Workers
 from parity.faults.runs import Base, place_of, suite_gates
+from parity.lines import Worker, WorkerError
 from parity.pipeline import Options, make_spec
 from parity.verdict import GateResult, Verdict, worst
 from parity.workspace import Workspace

@@ -16,7 +16,7 @@ import numpy as np
 import tensorflow as tf
 
 from parity.architecture import GRADCAM_LEGACY_LAYER
-from parity.faults.lines import serve
+from parity.lines import serve
 from parity.recorder import SideRecorder
 from parity.sides.legacy_head import LAST_LAYER
 from parity.workspace import Workspace

@@ -11,9 +11,9 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Self
 
-from parity.faults.lines import Worker
 from parity.faults.results import Results
-from parity.processes import Listener
+from parity.lines import Worker
+from parity.processes import KEEP_MEMORY, Listener
 
 NO_VARIABLES: Mapping[str, str] = MappingProxyType({})
 
@@ -35,7 +35,9 @@ class Workers:
         """Return the process of a side that was started with these variables."""
         key = (side, str(dict(environment)))
         if key not in self._started:
-            self._started[key] = Worker(side, self._logs / f"{side}.txt", self._threads, environment)
+            variables = {**KEEP_MEMORY, "OMP_NUM_THREADS": str(self._threads), **environment}
+            program = [f"parity.faults.{side}_worker"]
+            self._started[key] = Worker(side, program, log=self._logs / f"{side}.txt", environment=variables)
         return self._started[key]
 
     def close(self) -> None:

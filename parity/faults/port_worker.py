@@ -17,8 +17,8 @@ from typing import Any
 from unittest.mock import patch
 
 from parity.faults.catalogue import find_fault
-from parity.faults.lines import serve
 from parity.faults.runs import CONVERT
+from parity.lines import serve
 from parity.recorder import record_gate
 from parity.sides import port
 from parity.workspace import Workspace

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from parity.faults.fault import Fault
-from parity.faults.lines import WorkerError
 from parity.faults.planting import Planter, edit
 from parity.faults.pool import Workers
 from parity.faults.runs import Base
@@ -15,6 +14,7 @@ from parity.faults.stages.decode import READ
 from parity.faults.stages.loss import WEIGHTED
 from parity.faults.stages.optimizer import MAKE
 from parity.faults.stages.weights import COPY, PLACE
+from parity.lines import WorkerError
 from parity.verdict import Verdict
 
 SMALLEST, LARGEST = -56, 0  # powers of two: from below float64's resolution to a change by as much again

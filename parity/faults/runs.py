@@ -13,9 +13,9 @@ from typing import Any
 
 from parity.contract import GATES
 from parity.faults.fault import Fault
-from parity.faults.lines import Worker, WorkerError
 from parity.faults.pool import Workers
 from parity.judge import compare_gate
+from parity.lines import Worker, WorkerError
 from parity.tolerance import GatesFile
 from parity.verdict import GateResult, Verdict, worst
 from parity.workspace import Workspace

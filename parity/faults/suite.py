@@ -16,13 +16,13 @@ from parity.demo.cache import DEMO, make_checkpoint, make_dataset
 from parity.faults.catalogue import all_faults, read_faults
 from parity.faults.clean import CLEAN_RUNS, PROBES, run_probe
 from parity.faults.fault import Fault
-from parity.faults.lines import WorkerError
 from parity.faults.pool import Pool, Workers
 from parity.faults.power import PROBES as POWER
 from parity.faults.power import find_smallest
 from parity.faults.results import Results
 from parity.faults.runs import Base, run_fault, suite_gates, trace_port
 from parity.faults.scorecard import FOLDER, hash_code, make_scorecard
+from parity.lines import WorkerError
 from parity.pipeline import GATES_FILE, Options, make_spec, prepare, record_side
 from parity.processes import Listener
 from parity.tolerance import read_gates_file

@@ -1,4 +1,4 @@
-"""Requests and answers between the suite and its warm processes: one JSON object a line. Standard library only."""
+"""Requests to a warm process in a side's environment, and its answers: one JSON object a line. Standard library only."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import os
 import subprocess
 import sys
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
-from parity.processes import KEEP_MEMORY, interpreter
+from parity.processes import interpreter
 from parity.workspace import PROJECT
 
 Handler = Callable[..., dict[str, Any]]
@@ -41,21 +41,25 @@ class Worker:
     """A warm process of a side.
 
     Args:
-        side: ``legacy`` or ``port``: whose environment, and which program (``parity.faults.<side>_worker``).
+        side: ``legacy`` or ``port``: whose environment.
+        program: Words after ``python -m``: a module whose ``main`` calls `serve`, and its arguments.
         log: File that takes everything the program prints; added to.
-        threads: Threads that it computes on.
-        environment: Variables that it is started with.
+        environment: Variables that it is started with, over those of this process.
     """
 
-    def __init__(self, side: str, log: Path, threads: int, environment: Mapping[str, str]) -> None:
+    def __init__(self, side: str, program: Sequence[str], *, log: Path, environment: Mapping[str, str]) -> None:
         log.parent.mkdir(parents=True, exist_ok=True)
         self.log = log
-        variables = {**KEEP_MEMORY, **os.environ, "PYTHONPATH": str(PROJECT), "OMP_NUM_THREADS": str(threads), **environment}
+        variables = {**os.environ, "PYTHONPATH": str(PROJECT), **environment}
         with log.open("a", encoding="utf-8") as errors:
             self._process = subprocess.Popen(
-                [interpreter(side), "-m", f"parity.faults.{side}_worker"], cwd=PROJECT, env=variables,
+                [interpreter(side), "-m", *program], cwd=PROJECT, env=variables,
                 text=True, encoding="utf-8", stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors,
             )  # fmt: skip
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
 
     def ask(self, do: str, **words: Any) -> dict[str, Any]:
         """Send a request and return the answer.

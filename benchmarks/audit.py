@@ -1,0 +1,138 @@
+"""Whether a comparison was fair: seven ways in which such benchmarks deceive, each judged by what was found in the live objects.
+
+A contestant that fails a check gets no ratio. The evidence of a task is a dictionary:
+
+- ``precision``: dtypes that a convolution of the network was seen to return;
+- ``metrics``: names of the metrics that the step computes;
+- ``source``: where the images come from, see `benchmarks.inputs`;
+- ``host_reads``: how often one step made the host wait for a number of the device;
+- ``epoch_images``: images of training and validation; each sample of an epoch then has ``counts`` at the end of both parts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from statistics import median
+from typing import Any
+
+from benchmarks.plan import SELF_LEVEL
+from benchmarks.intervals import speed_ratio
+
+PASS, FAIL = "PASS", "FAIL"
+# After the clock has stopped, reading a result that is there takes microseconds on a CPU and a copy on a GPU.
+DRAIN_SHARE, DRAIN_S = 0.05, 0.005
+# A first call that traces or compiles takes 5 to 180 times as long; a busy machine rarely doubles a time.
+FIRST_RATIO = 2.0
+# Augmented batches of the same images: means and deviations of eight images vary by a tenth; random numbers are far off.
+PIXEL_SHARE = 0.35
+DTYPES = {"fp32": ["float32"], "tf32": ["float32"], "bf16": ["bfloat16"]}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Check:
+    """What one check said of one contestant."""
+
+    check: str
+    contestant: str
+    verdict: str
+    found: str
+
+
+def audit(comparison: dict[str, Any]) -> list[Check]:
+    """Return the checks of a comparison, for every contestant that was measured."""
+    rows = [row for row in comparison["contestants"] if is_measured(row)]
+    if not rows:
+        return []
+    checks = [
+        Check(check=name, contestant=row["name"], verdict=FAIL if fault else PASS, found=fault or "as it should be")
+        for row in rows
+        for name, fault in _faults(row, rows[0])
+    ]
+    return checks + list(_self_checks(comparison, rows))
+
+
+def is_measured(row: dict[str, Any]) -> bool:
+    """Return whether a contestant has samples and evidence."""
+    return "error" not in row and bool(row["blocks"]) and "evidence" in row
+
+
+def seconds(row: dict[str, Any]) -> list[list[float]]:
+    """Return the times of a contestant, rounds x samples."""
+    return [[sample["s"] for sample in block] for block in row["blocks"]]
+
+
+def _faults(row: dict[str, Any], base: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    samples = [sample for block in row["blocks"] for sample in block]
+    evidence = row["evidence"]
+    yield "synchronised", _drain_fault(samples)
+    yield "warmed up", _warm_up_fault(row, samples)
+    yield "same metrics", _difference("metrics", evidence, base["evidence"])
+    yield "same data", _source_fault(evidence.get("source"), base["evidence"].get("source"))
+    if "precision" in evidence:
+        yield "precision", _precision_fault(row)
+    if "epoch_images" in evidence:
+        yield "validation apart", _count_fault(samples, evidence["epoch_images"], base["evidence"].get("epoch_images"))
+    if "host_reads" in evidence:
+        yield "no host reads", f"{evidence['host_reads']} in a step" if evidence["host_reads"] else ""
+
+
+def _drain_fault(samples: list[dict[str, Any]]) -> str:
+    late = [sample for sample in samples if sample["drain_s"] > max(DRAIN_SHARE * sample["s"], DRAIN_S)]
+    worst = max((sample["drain_s"] for sample in late), default=0.0)
+    return f"the result of {len(late)} samples came up to {worst:.3g} s after the clock was stopped" if late else ""
+
+
+def _warm_up_fault(row: dict[str, Any], samples: list[dict[str, Any]]) -> str:
+    if not row["warm_up"]:
+        return "no call was thrown away"
+    first, usual = samples[0]["s"], median(sample["s"] for sample in samples)
+    return f"the first sample took {first / usual:.1f} times the median" if first > FIRST_RATIO * usual else ""
+
+
+def _difference(name: str, evidence: dict[str, Any], base: dict[str, Any]) -> str:
+    found, expected = evidence.get(name), base.get(name)
+    return "" if found == expected else f"{found} instead of {expected}"
+
+
+def _source_fault(source: dict[str, Any] | None, base: dict[str, Any] | None) -> str:
+    if source is None or base is None:
+        return "nothing is known of the images"
+    for name in ("kind", "sha256", "transforms"):
+        if source.get(name) != base.get(name):
+            return f"{name} {source.get(name)} instead of {base.get(name)}"
+    for name in ("mean", "deviation"):
+        if name in base and abs(source[name] - base[name]) > PIXEL_SHARE * base[name]:
+            return f"pixels have a {name} of {source[name]:.2f} instead of {base[name]:.2f}"
+    return ""
+
+
+def _precision_fault(row: dict[str, Any]) -> str:
+    found, expected = row["evidence"]["precision"], DTYPES[row["precision"]]
+    if found != expected:
+        return f"computes in {', '.join(found) or 'nothing'} instead of {', '.join(expected)}"
+    tf32 = row["about"]["flags"].get("tf32", False)
+    return "" if tf32 == (row["precision"] == "tf32") else f"TF32 is {'on' if tf32 else 'off'}"
+
+
+def _count_fault(samples: list[dict[str, Any]], images: dict[str, int], base: dict[str, int] | None) -> str:
+    if images != base:
+        return f"{images} instead of {base}"
+    training, validation = images["training"], images["validation"]
+    expected = {"training": [training, 0], "validation": [training, validation]}
+    wrong = next((sample["counts"] for sample in samples if sample["counts"] != expected), None)
+    return "" if wrong is None else f"images trained on and validated by the end of each part: {wrong} instead of {expected}"
+
+
+def _self_checks(comparison: dict[str, Any], rows: list[dict[str, Any]]) -> Iterator[Check]:
+    """Hold the port against itself: twice the same must come out as the same, and the planted slowdown must not."""
+    if comparison["what"] != "self":
+        return
+    base, *others = rows
+    for row in others:
+        ratio = speed_ratio(seconds(base), seconds(row), SELF_LEVEL)
+        planted = bool(row["options"].get("slowdown"))
+        passed = ratio.contains(1.0) != planted
+        found = f"{ratio.value:.3f} [{ratio.low:.3f}, {ratio.high:.3f}] at {SELF_LEVEL:.1%}"
+        name = "slowdown seen" if planted else "same as itself"
+        yield Check(check=name, contestant=row["name"], verdict=PASS if passed else FAIL, found=found)

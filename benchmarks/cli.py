@@ -1,0 +1,134 @@
+"""``python -m benchmarks``: the words behind ``nox -s bench``."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from benchmarks.audit import FAIL, audit
+from benchmarks.drive import describe_host, run_plan
+from benchmarks.plan import PRECISIONS, WHAT, make_plan
+from benchmarks.report import render, write_report
+from benchmarks.results import SCHEMA, merge_results, read_results, write_results
+from parity.artefact import hash_file
+from parity.console import show_progress
+from parity.contract import RESOLUTIONS
+from parity.demo.cache import DEMO, make_checkpoint, make_dataset
+from parity.errors import BadInputError, bad_input
+from parity.options import choose_word, choose_words
+from parity.pipeline import choose_device
+from parity.provenance import is_demo
+from parity.reuse import LOCKS, PACKAGES, hash_package
+from parity.workspace import PROJECT
+
+BAD_INPUT_EXIT_CODE = 2
+DEFAULT_OUT = PROJECT / "runs" / "bench"
+app = typer.Typer(
+    add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False,
+    help="Time both sides, in turns, at the same work.",
+)  # fmt: skip
+
+
+@app.command()
+def run(
+    device: Annotated[str | None, typer.Option(help="cpu or cuda. Default: the GPU if there is one.")] = None,
+    what: Annotated[str, typer.Option(help=f"Some of {','.join(WHAT)}.")] = ",".join(WHAT),
+    batch_sizes: Annotated[str, typer.Option(help="Batch sizes, with commas.")] = "8",
+    precision: Annotated[
+        str, typer.Option(help=f"Some of {','.join(PRECISIONS)}. Default: fp32,bf16, and tf32 on a GPU.")
+    ] = "",
+    data: Annotated[Path | None, typer.Option(help="Folder with data.csv and images/. Default: the embedded demo.")] = None,
+    checkpoint: Annotated[
+        Path | None, typer.Option(help="Keras checkpoint that the port can convert. Default: the demo's.")
+    ] = None,
+    resolution: Annotated[str, typer.Option(help="20x or 40x.")] = "20x",
+    split: Annotated[str, typer.Option(help="published, random, or a CSV file with patient_id,split.")] = "published",
+    image_scale: Annotated[float, typer.Option(help="Network input as a fraction of 1200x1600.")] = 0.25,
+    out: Annotated[Path, typer.Option(help="Folder of the results.")] = DEFAULT_OUT,
+) -> None:
+    """Measure both sides and write results.json, report.md and epoch.svg.
+
+    Ends with 0; 1 if a check of the measurement itself fails; 2 bad input.
+    """
+    device = choose_device(choose_word("--device", device, ("cpu", "cuda")) if device else None)
+    precisions = choose_words("--precision", precision or ("fp32,tf32,bf16" if device == "cuda" else "fp32,bf16"), PRECISIONS)
+    if device == "cpu" and "tf32" in precisions:
+        raise bad_input("--precision", "be fp32 or bf16 on a CPU", precision, "the command line", "leave tf32 out")
+    sizes = _read_sizes(batch_sizes)
+    legacy = (PROJECT / PACKAGES["legacy"]).is_dir()
+    plan = make_plan(
+        choose_words("--what", what, WHAT), device=device, batch_sizes=sizes, precisions=precisions, legacy=legacy,
+        cores=describe_host()["cores"],
+    )  # fmt: skip
+    out.mkdir(parents=True, exist_ok=True)
+    with show_progress() as listen, tempfile.TemporaryDirectory(prefix="scratch-", dir=out) as scratch:
+        checkpoint = checkpoint or make_checkpoint(DEMO, listen)
+        data = data or make_dataset(DEMO, listen)
+        settings = {
+            "data": str(data.resolve()), "checkpoint": str(checkpoint.resolve()), "device": device, "split": split,
+            "resolution": choose_word("--resolution", resolution, RESOLUTIONS), "scratch": str(Path(scratch).resolve()),
+        }  # fmt: skip
+        conditions = _describe(data, image_scale, sizes)
+
+        def keep(comparisons: list[dict[str, Any]]) -> None:
+            write_results(out, {**conditions, "comparisons": comparisons})
+
+        run_plan(plan, settings, image_scale=image_scale, batch_sizes=sizes, logs=out / "logs", listen=listen, keep=keep)
+    raise typer.Exit(_show(out))
+
+
+@app.command()
+def merge(
+    first: Annotated[Path, typer.Argument(help="Folder of results of one machine.", metavar="A")],
+    second: Annotated[Path, typer.Argument(help="Folder of results of another.", metavar="B")],
+    out: Annotated[Path, typer.Option(help="Folder of the joined results.")] = PROJECT / "runs" / "bench-merged",
+) -> None:
+    """Join the results of two machines with the same GPU and driver, each of which measured one side."""
+    write_results(out, merge_results(read_results(first), read_results(second)))
+    raise typer.Exit(_show(out))
+
+
+def _show(folder: Path) -> int:
+    """Write and print the report; return the exit code."""
+    results = read_results(folder)
+    write_report(folder, results)
+    print(render(results))
+    print(f"wrote {folder / 'results.json'}, report.md and epoch.svg beside it")
+    return int(any(check.verdict == FAIL for comparison in results["comparisons"] for check in audit(comparison)))
+
+
+def _read_sizes(text: str) -> tuple[int, ...]:
+    words = [word.strip() for word in text.split(",")]
+    if not all(word.isdecimal() and int(word) > 0 for word in words):
+        raise bad_input("--batch-sizes", "be whole numbers of at least 1, with commas", text, "the command line", "give 8,16")
+    return tuple(dict.fromkeys(int(word) for word in words))
+
+
+def _describe(data: Path, image_scale: float, batch_sizes: tuple[int, ...]) -> dict[str, Any]:
+    """Return the conditions of a benchmark."""
+    packages = [*PACKAGES.values(), "benchmarks"]
+    return {
+        "schema": SCHEMA,
+        "started": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "host": describe_host(),
+        "data": "demo" if is_demo(str(data)) else data.name,
+        "code": {name: hash_package(name) for name in packages if (PROJECT / name).is_dir()},
+        "locks": {side: hash_file(PROJECT / LOCKS[side]) for side in PACKAGES},
+    }
+
+
+def main() -> None:
+    """Run the command line; bad input is one message and exit code 2."""
+    try:
+        app()
+    except BadInputError as error:
+        print(f"\nbench: {error}", file=sys.stderr)
+        sys.exit(BAD_INPUT_EXIT_CODE)
+    except KeyboardInterrupt:
+        print("\nbench: interrupted; what was measured so far is in the folder of the results", file=sys.stderr)
+        sys.exit(130)

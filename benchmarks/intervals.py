@@ -1,0 +1,93 @@
+"""Medians and ratios with bootstrap intervals, from raw samples in blocks. Numpy only.
+
+A comparison goes in rounds; in each round every contestant takes a block of samples, in one order and then in the other (ABBA), so
+that a machine that slows down slows all of them. Blocks of the same round are paired, and rounds are what is resampled: samples
+of a block are not independent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+RESAMPLES = 4000
+SEED = 17
+LEVEL = 0.95
+
+Blocks = Sequence[Sequence[float]]  # rounds x samples, in seconds
+
+
+@dataclass(frozen=True, kw_only=True)
+class Interval:
+    """A number and where it may lie.
+
+    Attributes:
+        value: The estimate.
+        low: Lower end.
+        high: Upper end.
+        n: Samples of the contestant with the fewest.
+    """
+
+    value: float
+    low: float
+    high: float
+    n: int
+
+    def contains(self, number: float) -> bool:
+        return self.low <= number <= self.high
+
+
+def median_seconds(blocks: Blocks, level: float = LEVEL) -> Interval:
+    """Return the median time with the interval of the median of resampled rounds."""
+    rows = _array(blocks)
+    medians = np.median(_resampled(rows, _draw(len(rows), rows.shape[1])), axis=1)
+    return _interval(float(np.median(rows)), medians, level, rows.size)
+
+
+def speed_ratio(base: Blocks, other: Blocks, level: float = LEVEL) -> Interval:
+    """Return how many times as fast `other` is as `base`: the geometric mean over rounds of the ratio of the blocks' medians.
+
+    Raises:
+        ValueError: They did not take turns: their rounds differ in number.
+    """
+    first, second = _array(base), _array(other)
+    if len(first) != len(second):
+        raise ValueError(f"`rounds` must be as many for both, got {len(first)} and {len(second)}")
+    rounds = len(first)
+    logs = np.log(np.median(first, axis=1)) - np.log(np.median(second, axis=1))
+    rng = np.random.default_rng(SEED)
+    drawn = rng.integers(rounds, size=(RESAMPLES, rounds))
+    noisy = _block_medians(first, drawn, rng) - _block_medians(second, drawn, rng)
+    return _interval(float(np.exp(logs.mean())), np.exp(noisy.mean(axis=1)), level, min(first.size, second.size))
+
+
+def _array(blocks: Blocks) -> np.ndarray:
+    rows = np.array(blocks, dtype=np.float64)
+    if rows.ndim != 2 or not rows.size or not (np.isfinite(rows) & (rows > 0)).all():
+        raise ValueError("`blocks` must be rounds of as many positive times, one at least")
+    return rows
+
+
+def _draw(rounds: int, samples: int) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(SEED)
+    return (
+        rng.integers(rounds, size=(RESAMPLES, rounds, 1)),
+        rng.integers(samples, size=(RESAMPLES, rounds, samples)),
+    )
+
+
+def _resampled(rows: np.ndarray, draw: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
+    return rows[draw].reshape(RESAMPLES, -1)
+
+
+def _block_medians(rows: np.ndarray, drawn: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Return logarithms of the medians of blocks whose samples are resampled too, (RESAMPLES, rounds)."""
+    samples = rng.integers(rows.shape[1], size=(*drawn.shape, rows.shape[1]))
+    return np.log(np.median(rows[drawn[:, :, np.newaxis], samples], axis=2))
+
+
+def _interval(value: float, found: np.ndarray, level: float, n: int) -> Interval:
+    low, high = np.quantile(found, [(1 - level) / 2, (1 + level) / 2])
+    return Interval(value=value, low=float(low), high=float(high), n=n)

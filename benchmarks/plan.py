@@ -1,0 +1,151 @@
+"""What a benchmark measures: comparisons of contestants that take turns at one task. Standard library only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+WHAT = ("data", "compute", "epoch", "inference", "gradcam", "self")
+PRECISIONS = ("fp32", "tf32", "bf16")
+SELF_LEVEL = 0.999
+SELF_SCALE = 0.08
+PLANTED_SLOWDOWN = 0.05
+
+
+@dataclass(frozen=True, kw_only=True)
+class Contestant:
+    """One process of a comparison.
+
+    Attributes:
+        name: In the report.
+        side: ``legacy`` or ``port``.
+        precision: ``fp32``, ``tf32`` or ``bf16``.
+        options: Of its task, beside those of the comparison.
+        process: Contestants with the same side, precision and process share one, and take turns in it.
+    """
+
+    name: str
+    side: str
+    precision: str = "fp32"
+    options: dict[str, Any] = field(default_factory=dict)
+    process: str = "shared"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """A task, and who takes turns at it; the first contestant is what the others are compared with.
+
+    Attributes:
+        what: One of `WHAT`.
+        task: Name of the task in the drivers.
+        options: Of the task, for every contestant.
+        rounds: Rounds of blocks.
+        samples: Samples of a block.
+        image_scale: Size of the network's input as a fraction of 1200 x 1600; None: that of the benchmark.
+    """
+
+    what: str
+    task: str
+    contestants: tuple[Contestant, ...]
+    options: dict[str, Any] = field(default_factory=dict)
+    rounds: int = 4
+    samples: int = 3
+    image_scale: float | None = None
+
+
+def make_plan(
+    what: tuple[str, ...], *, device: str, batch_sizes: tuple[int, ...], precisions: tuple[str, ...], cores: int, legacy: bool
+) -> list[Comparison]:
+    """Return the comparisons of a benchmark, in the order of `WHAT`.
+
+    Args:
+        what: Some of `WHAT`.
+        device: ``cpu`` or ``cuda``.
+        batch_sizes: Of every task but Grad-CAM, which takes one image at a time.
+        precisions: Of the port; the legacy is what it is, float32 (and TF32 where that is asked for).
+        cores: Of this machine: as many loader workers are tried.
+        legacy: Whether the legacy is there.
+    """
+    made = [comparison for name in WHAT if name in what for comparison in _MAKERS[name](device, batch_sizes, precisions, cores)]
+    return made if legacy else [_without_legacy(comparison) for comparison in made]
+
+
+def _without_legacy(comparison: Comparison) -> Comparison:
+    kept = tuple(contestant for contestant in comparison.contestants if contestant.side != "legacy")
+    return Comparison(**{**vars(comparison), "contestants": kept})
+
+
+def _sides(precisions: tuple[str, ...], process: str = "shared", **port_options: Any) -> tuple[Contestant, ...]:
+    """Return the legacy, and the port in each precision."""
+    baselines = [name for name in precisions if name != "bf16"] or ["fp32"]
+    legacy = [Contestant(name=f"legacy {name}", side="legacy", precision=name, process=process) for name in baselines]
+    port = [
+        Contestant(name=f"port {name}", side="port", precision=name, options=port_options, process=process)
+        for name in precisions
+    ]
+    return (*legacy, *port)
+
+
+def _data(device: str, batch_sizes: tuple[int, ...], precisions: tuple[str, ...], cores: int) -> Iterator[Comparison]:
+    counts = [count for count in (0, 1, 2, 4, 8, 16) if count <= cores]
+    port = [
+        Contestant(
+            name=f"port, {count} worker{'' if count == 1 else 's'}{', cached' if cached else ''}", side="port",
+            options={"workers": count, "cached": cached},
+        )
+        for cached in (False, True)
+        for count in counts
+    ]  # fmt: skip
+    contestants = (Contestant(name="legacy", side="legacy"), *port)
+    yield Comparison(
+        what="data", task="data", contestants=contestants, options={"batch_size": batch_sizes[0]}, rounds=4, samples=1
+    )
+
+
+def _compute(device: str, batch_sizes: tuple[int, ...], precisions: tuple[str, ...], cores: int) -> Iterator[Comparison]:
+    compiled = tuple(
+        Contestant(name=f"port {name} compiled", side="port", precision=name, options={"compiled": True}) for name in precisions
+    )
+    for size in batch_sizes:
+        options = {"batch_size": size}
+        yield Comparison(what="compute", task="training_step", contestants=_sides(precisions), options=options)
+        forward = (*_sides(precisions), *compiled)
+        yield Comparison(what="compute", task="forward", contestants=forward, options=options, samples=5)
+
+
+def _epoch(device: str, batch_sizes: tuple[int, ...], precisions: tuple[str, ...], cores: int) -> Iterator[Comparison]:
+    workers = min(16, cores) if device == "cuda" else 1
+    for size in batch_sizes:
+        contestants = _sides(precisions, process="epoch", workers=workers)  # of their own: for their memory
+        yield Comparison(what="epoch", task="epoch", contestants=contestants, options={"batch_size": size}, rounds=2, samples=2)
+
+
+def _inference(device: str, batch_sizes: tuple[int, ...], precisions: tuple[str, ...], cores: int) -> Iterator[Comparison]:
+    workers = min(16, cores) if device == "cuda" else 1
+    for size in batch_sizes:
+        contestants = _sides(precisions, workers=workers)
+        yield Comparison(
+            what="inference", task="predict", contestants=contestants, options={"batch_size": size}, rounds=4, samples=1
+        )
+
+
+def _gradcam(device: str, batch_sizes: tuple[int, ...], precisions: tuple[str, ...], cores: int) -> Iterator[Comparison]:
+    yield Comparison(what="gradcam", task="gradcam", contestants=_sides(precisions[:1]), rounds=4, samples=2)
+
+
+def _self(device: str, batch_sizes: tuple[int, ...], precisions: tuple[str, ...], cores: int) -> Iterator[Comparison]:
+    contestants = (
+        Contestant(name="port", side="port", process="first"),
+        Contestant(name="port again", side="port", process="second"),
+        Contestant(name="port, 5 % slower", side="port", process="second", options={"slowdown": PLANTED_SLOWDOWN}),
+    )
+    yield Comparison(
+        what="self", task="forward", contestants=contestants, options={"batch_size": batch_sizes[0]}, rounds=16, samples=8,
+        image_scale=SELF_SCALE,
+    )  # fmt: skip
+
+
+_MAKERS = {
+    "data": _data, "compute": _compute, "epoch": _epoch, "inference": _inference, "gradcam": _gradcam, "self": _self,
+}  # fmt: skip

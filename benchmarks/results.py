@@ -1,0 +1,72 @@
+"""``results.json``: raw samples of a benchmark and its conditions, from which everything that is shown is computed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from benchmarks.audit import is_measured
+from parity.errors import bad_input
+
+SCHEMA = "benchmark/1"
+FILE = "results.json"
+
+
+def write_results(folder: Path, results: dict[str, Any]) -> None:
+    """Write the file; it appears only when it is whole."""
+    folder.mkdir(parents=True, exist_ok=True)
+    unfinished = folder / f"{FILE}.unfinished"
+    unfinished.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    unfinished.replace(folder / FILE)
+
+
+def read_results(path: Path) -> dict[str, Any]:
+    """Read the results of a run's folder, or of a file.
+
+    Raises:
+        BadInputError: There are none.
+    """
+    file = path / FILE if path.is_dir() else path
+    remedy = "give a folder that nox -s bench wrote"
+    try:
+        results = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise bad_input("results", "be a benchmark's results.json", str(error), str(file), remedy) from error
+    if not isinstance(results, dict) or results.get("schema") != SCHEMA:
+        raise bad_input("schema", f"be {SCHEMA}", str(results)[:80], str(file), remedy)
+    return results
+
+
+def merge_results(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
+    """Join what two machines measured, for example each one side: same GPU, same driver, same comparisons.
+
+    Contestants that only one of the two has measured are taken from it; one that both have measured is refused, for which
+    would count?
+
+    Raises:
+        BadInputError: The machines differ, there is no GPU, or a contestant was measured twice.
+    """
+    gpus = [results["host"]["gpu"] for results in (first, second)]
+    if None in gpus or gpus[0] != gpus[1]:
+        raise bad_input("gpu", "be the same model with the same driver in both results", gpus, "bench merge", "measure again")
+    found = {_key(comparison): comparison for comparison in second["comparisons"]}
+    joined = [_join(comparison, found.pop(_key(comparison), None)) for comparison in first["comparisons"]]
+    return {**first, "comparisons": [*joined, *found.values()], "merged": [first["started"], second["started"]]}
+
+
+def _key(comparison: dict[str, Any]) -> str:
+    return json.dumps([comparison[name] for name in ("what", "task", "options", "image_size", "rounds", "samples")])
+
+
+def _join(comparison: dict[str, Any], other: dict[str, Any] | None) -> dict[str, Any]:
+    if other is None:
+        return comparison
+    rows = {row["name"]: row for row in other["contestants"]}
+    joined = []
+    for row in comparison["contestants"]:
+        twin = rows.pop(row["name"], None)
+        if twin is not None and is_measured(row) and is_measured(twin):
+            raise bad_input("contestant", "be measured in one of the results only", row["name"], "bench merge", "leave one out")
+        joined.append(twin if twin is not None and is_measured(twin) else row)
+    return {**comparison, "contestants": [*joined, *rows.values()]}

@@ -1,0 +1,148 @@
+"""What is computed from raw samples: times, rates, ratios, parts of an epoch, stall, agreement. Numpy only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from statistics import median
+from typing import Any
+
+import numpy as np
+
+from benchmarks.audit import FAIL, Check, audit, is_measured, seconds
+from benchmarks.intervals import Interval, median_seconds, speed_ratio
+
+NOT_MEASURED = "not measured"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One contestant of a comparison, as it is shown.
+
+    Attributes:
+        contestant: Its name.
+        time: Seconds of one call; None where it was not measured.
+        images: Images of one call.
+        ratio: How many times as fast as the comparison's first contestant; None for that one, and where there is no ratio.
+        thrown: Calls of the warm-up that were thrown away.
+        remark: Why there is no time or no ratio.
+    """
+
+    contestant: str
+    time: Interval | None
+    images: int
+    ratio: Interval | None
+    thrown: int
+    remark: str
+
+    @property
+    def rate(self) -> float | None:
+        """Images per second."""
+        return None if self.time is None else self.images / self.time.value
+
+
+def make_rows(comparison: dict[str, Any]) -> list[Row]:
+    """Return a row for each contestant."""
+    checks = audit(comparison)
+    base = comparison["contestants"][0]
+    return [_make_row(row, base, checks) for row in comparison["contestants"]]
+
+
+def _make_row(row: dict[str, Any], base: dict[str, Any], checks: list[Check]) -> Row:
+    if not is_measured(row):
+        remark = f"{NOT_MEASURED}: {row.get('error', 'the benchmark ended before')}"
+        return Row(contestant=row["name"], time=None, images=row.get("images", 0), ratio=None, thrown=0, remark=remark)
+    failed = [check for check in checks if check.contestant in (row["name"], base["name"]) and check.verdict == FAIL]
+    ratio, remark = None, ""
+    if failed:
+        remark = "no ratio: " + "; ".join(f"{check.check} ({check.contestant}): {check.found}" for check in failed)
+    elif row is not base and is_measured(base):
+        ratio = speed_ratio(seconds(base), seconds(row))
+    return Row(
+        contestant=row["name"], time=median_seconds(seconds(row)), images=row["images"], ratio=ratio,
+        thrown=len(row["warm_up"]), remark=remark,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Epoch:
+    """The parts of a contestant's epoch, medians in seconds.
+
+    Attributes:
+        contestant: Its name.
+        parts: Seconds by part: training, validation, and keeping (weights, logs).
+        compute: Seconds of the training part that the steps alone would take; None where they were not measured.
+        first: Seconds of the first epoch, with nothing cached and everything to start.
+        first_training: Seconds of its training part.
+    """
+
+    contestant: str
+    parts: dict[str, float]
+    compute: float | None
+    first: float
+    first_training: float
+
+    @property
+    def stall(self) -> float | None:
+        """Share of the training part in which no step was computed: 1 - compute time / epoch time."""
+        return None if self.compute is None else 1 - self.compute / self.parts["training"]
+
+
+def make_epochs(results: dict[str, Any], comparison: dict[str, Any]) -> list[Epoch]:
+    """Return the parts of every contestant's epoch.
+
+    Args:
+        results: The benchmark, in which the steps are looked for.
+        comparison: Of epochs.
+    """
+    size = comparison["options"]["batch_size"]
+    steps = _find_steps(results, size, comparison["image_size"])
+    made = []
+    for row in filter(is_measured, comparison["contestants"]):
+        samples = [sample for block in row["blocks"] for sample in block]
+        parts = {name: median(sample["parts"][name] for sample in samples) for name in samples[0]["parts"]}
+        step = steps.get(row["name"])
+        compute = None if step is None else step * row["evidence"]["epoch_images"]["training"] / size
+        first = row["warm_up"][0]
+        made.append(
+            Epoch(
+                contestant=row["name"],
+                parts=parts,
+                compute=compute,
+                first=first["s"],
+                first_training=first["parts"]["training"],
+            )
+        )
+    return made
+
+
+def _find_steps(results: dict[str, Any], size: int, image_size: list[int]) -> dict[str, float]:
+    """Return the median seconds of a training step by contestant."""
+    return {
+        row["name"]: median_seconds(seconds(row)).value
+        for comparison in results["comparisons"]
+        if comparison["task"] == "training_step"
+        and comparison["options"]["batch_size"] == size
+        and comparison["image_size"] == image_size
+        for row in filter(is_measured, comparison["contestants"])
+    }
+
+
+def list_agreement(comparison: dict[str, Any]) -> list[tuple[str, float, int, int]]:
+    """Return how far the probabilities of each contestant are from the first one's on the same batch.
+
+    Returns:
+        Name, largest difference of a probability, changed decisions, images.
+    """
+    rows = [row for row in comparison["contestants"] if is_measured(row) and "probabilities" in row["evidence"]]
+    if not rows or rows[0]["name"] != comparison["contestants"][0]["name"]:
+        return []
+    base, *others = ((row["name"], np.array(row["evidence"]["probabilities"])) for row in rows)
+    return [
+        (
+            name,
+            float(np.abs(found - base[1]).max()),
+            int((found.argmax(axis=1) != base[1].argmax(axis=1)).sum()),
+            len(found),
+        )
+        for name, found in others
+    ]

@@ -1,0 +1,105 @@
+"""The timing core: what is timed, and how. Standard library only: it runs in either side's process and knows no framework."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+Sample = dict[str, Any]  # "s": seconds; "drain_s": seconds after the clock was stopped; "parts": seconds by name, of an epoch
+Clock = Callable[[], float]
+
+LEAST_WARM_UP = 2
+MOST_WARM_UP = 8
+# Two calls in a row that differ by no more than this end the warm-up.
+STABLE_SPREAD = 0.05
+
+
+class Task:
+    """Something to time, as a side's driver makes it.
+
+    Attributes:
+        images: Number of images that one call of `run` works on.
+        evidence: What was found in the live objects about the work: see `benchmarks.audit`.
+    """
+
+    images: int
+    evidence: dict[str, Any]
+
+    def run(self) -> Any:
+        """Do the work once and return its result, which a device may still be computing."""
+        raise NotImplementedError
+
+    def synchronize(self) -> None:
+        """Wait until the device has done all that was asked of it."""
+
+    def fetch(self, result: Any) -> None:
+        """Read the result on the host, which waits for it whatever `synchronize` did."""
+
+    def warm_up(self) -> list[Sample]:
+        """Work until two times in a row are alike; return what is thrown away."""
+        thrown: list[Sample] = []
+        while len(thrown) < MOST_WARM_UP:
+            thrown.append(take_sample(self))
+            if len(thrown) >= LEAST_WARM_UP and is_stable(thrown[-2]["s"], thrown[-1]["s"]):
+                break
+        return thrown
+
+    def block(self, samples: int) -> list[Sample]:
+        """Return so many samples, taken one after the other."""
+        return [take_sample(self) for _ in range(samples)]
+
+    def close(self) -> None:
+        """Give back what the task holds."""
+
+
+def take_sample(task: Task, clock: Clock = time.perf_counter) -> Sample:
+    """Time one call, from an idle device to an idle device.
+
+    Reading the result afterwards must take no time: if it does, the clock was stopped before the work was done.
+    """
+    task.synchronize()
+    start = clock()
+    result = task.run()
+    task.synchronize()
+    stop = clock()
+    task.fetch(result)
+    return {"s": stop - start, "drain_s": clock() - stop}
+
+
+def is_stable(before: float, after: float) -> bool:
+    """Return whether two times in a row are alike."""
+    return abs(after - before) <= STABLE_SPREAD * min(before, after)
+
+
+class Slowed(Task):
+    """A task that takes longer by a known share: the planted slowdown that a comparison must see.
+
+    Args:
+        task: The task.
+        share: Of its time.
+    """
+
+    def __init__(self, task: Task, share: float) -> None:
+        self.task = task
+        self.share = share
+        self.images = task.images
+        self.evidence = task.evidence
+
+    def run(self) -> Any:
+        start = time.perf_counter()
+        result = self.task.run()
+        self.task.synchronize()
+        end = start + (time.perf_counter() - start) * (1 + self.share)
+        while time.perf_counter() < end:
+            pass
+        return result
+
+    def synchronize(self) -> None:
+        self.task.synchronize()
+
+    def fetch(self, result: Any) -> None:
+        self.task.fetch(result)
+
+    def close(self) -> None:
+        self.task.close()
