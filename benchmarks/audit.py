@@ -1,4 +1,4 @@
-"""Whether a comparison was fair: seven ways in which such benchmarks deceive, each judged by what was found in the live objects.
+"""Whether a comparison was fair: seven ways in which benchmarks deceive, each judged by what was found in the live objects.
 
 A contestant that fails a check gets no ratio. The evidence of a task is a dictionary:
 
@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
-from benchmarks.plan import SELF_LEVEL
 from benchmarks.intervals import speed_ratio
+from benchmarks.plan import SELF_LEVEL
 
 PASS, FAIL = "PASS", "FAIL"
 # After the clock has stopped, reading a result that is there takes microseconds on a CPU and a copy on a GPU.

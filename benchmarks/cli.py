@@ -14,8 +14,7 @@ from benchmarks.audit import FAIL, audit
 from benchmarks.drive import describe_host, run_plan
 from benchmarks.plan import PRECISIONS, WHAT, make_plan
 from benchmarks.report import render, write_report
-from benchmarks.results import SCHEMA, merge_results, read_results, write_results
-from parity.artefact import hash_file
+from benchmarks.results import FOLDER, SCHEMA, hash_measured_code, merge_results, read_results, write_results
 from parity.console import show_progress
 from parity.contract import RESOLUTIONS
 from parity.demo.cache import DEMO, make_checkpoint, make_dataset
@@ -23,11 +22,10 @@ from parity.errors import BadInputError, bad_input
 from parity.options import choose_word, choose_words
 from parity.pipeline import choose_device
 from parity.provenance import is_demo
-from parity.reuse import LOCKS, PACKAGES, hash_package
+from parity.reuse import PACKAGES
 from parity.workspace import PROJECT
 
 BAD_INPUT_EXIT_CODE = 2
-DEFAULT_OUT = PROJECT / "runs" / "bench"
 app = typer.Typer(
     add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False,
     help="Time both sides, in turns, at the same work.",
@@ -49,7 +47,7 @@ def run(
     resolution: Annotated[str, typer.Option(help="20x or 40x.")] = "20x",
     split: Annotated[str, typer.Option(help="published, random, or a CSV file with patient_id,split.")] = "published",
     image_scale: Annotated[float, typer.Option(help="Network input as a fraction of 1200x1600.")] = 0.25,
-    out: Annotated[Path, typer.Option(help="Folder of the results.")] = DEFAULT_OUT,
+    out: Annotated[Path, typer.Option(help="Folder of the results.")] = FOLDER,
 ) -> None:
     """Measure both sides and write results.json, report.md and epoch.svg.
 
@@ -73,7 +71,7 @@ def run(
             "data": str(data.resolve()), "checkpoint": str(checkpoint.resolve()), "device": device, "split": split,
             "resolution": choose_word("--resolution", resolution, RESOLUTIONS), "scratch": str(Path(scratch).resolve()),
         }  # fmt: skip
-        conditions = _describe(data, image_scale, sizes)
+        conditions = _describe(data)
 
         def keep(comparisons: list[dict[str, Any]]) -> None:
             write_results(out, {**conditions, "comparisons": comparisons})
@@ -109,16 +107,14 @@ def _read_sizes(text: str) -> tuple[int, ...]:
     return tuple(dict.fromkeys(int(word) for word in words))
 
 
-def _describe(data: Path, image_scale: float, batch_sizes: tuple[int, ...]) -> dict[str, Any]:
+def _describe(data: Path) -> dict[str, Any]:
     """Return the conditions of a benchmark."""
-    packages = [*PACKAGES.values(), "benchmarks"]
     return {
         "schema": SCHEMA,
         "started": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         "host": describe_host(),
         "data": "demo" if is_demo(str(data)) else data.name,
-        "code": {name: hash_package(name) for name in packages if (PROJECT / name).is_dir()},
-        "locks": {side: hash_file(PROJECT / LOCKS[side]) for side in PACKAGES},
+        "code": hash_measured_code(),
     }
 
 

@@ -1,8 +1,8 @@
 """Medians and ratios with bootstrap intervals, from raw samples in blocks. Numpy only.
 
-A comparison goes in rounds; in each round every contestant takes a block of samples, in one order and then in the other (ABBA), so
-that a machine that slows down slows all of them. Blocks of the same round are paired, and rounds are what is resampled: samples
-of a block are not independent.
+A comparison goes in rounds; in each round every contestant takes a block of samples, in one order and then in the other
+(ABBA), so that a machine that slows down slows all of them. Blocks of the same round are paired, and rounds are what is
+resampled: samples of a block are not independent.
 """
 
 from __future__ import annotations
@@ -79,13 +79,15 @@ def _draw(rounds: int, samples: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _resampled(rows: np.ndarray, draw: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
-    return rows[draw].reshape(RESAMPLES, -1)
+    found: np.ndarray = rows[draw].reshape(RESAMPLES, -1)
+    return found
 
 
 def _block_medians(rows: np.ndarray, drawn: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Return logarithms of the medians of blocks whose samples are resampled too, (RESAMPLES, rounds)."""
     samples = rng.integers(rows.shape[1], size=(*drawn.shape, rows.shape[1]))
-    return np.log(np.median(rows[drawn[:, :, np.newaxis], samples], axis=2))
+    found: np.ndarray = np.log(np.median(rows[drawn[:, :, np.newaxis], samples], axis=2))
+    return found
 
 
 def _interval(value: float, found: np.ndarray, level: float, n: int) -> Interval:

@@ -293,18 +293,22 @@ def endless(batch: tuple[np.ndarray, ...]) -> Iterator[Any]:
 
 
 def describe_generator(source: Any, images: np.ndarray) -> dict[str, Any]:
+    """Return the evidence of a generator that has handed over these images."""
     return describe_files(source.images, transform_names(source.augment), images)
 
 
 def transform_names(pipeline: Any) -> list[str]:
+    """Return the names of a pipeline's transforms, in order."""
     return [type(transform).__name__ for transform in pipeline.transforms]
 
 
 def metric_names(model: tf.keras.Model) -> list[str]:
+    """Return the names of the metrics that a compiled model computes, once it has seen a batch."""
     return sorted(name for name in model.metrics_names if name != "loss")
 
 
 def observed_dtype(model: tf.keras.Model) -> str:
+    """Return the dtype of what a convolution of the model returns."""
     return str(model.get_layer(PROBE).output.dtype.name)
 
 

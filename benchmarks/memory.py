@@ -1,4 +1,4 @@
-"""Peak memory of a process and of those it has started: proportional set sizes, read from the kernel (Linux). Standard library."""
+"""Peak memory of a process and of those it has started: proportional set sizes, as Linux tells them. Standard library only."""
 
 from __future__ import annotations
 

@@ -102,6 +102,7 @@ class Driver:
     def cache(self, paths: list[str]):
         """Return a new cache of decoded images."""
         from torch_port.image_cache import ImageCache
+
         return ImageCache(Path(tempfile.mkdtemp(dir=self.folder.name)), paths, CACHE_BYTES)
 
 
@@ -323,11 +324,13 @@ def make_training(driver: Driver) -> ClassifierTraining:
 
 
 def describe_loader(loader: DataLoader, images: Tensor) -> dict[str, Any]:
+    """Return the evidence of a loader that has handed over these images."""
     dataset: Any = loader.dataset
     return describe_files(dataset.images, transform_names(dataset.augment), images.numpy())
 
 
 def transform_names(pipeline: Any) -> list[str]:
+    """Return the names of a pipeline's transforms, in order."""
     return [type(transform).__name__ for transform in pipeline.transforms]
 
 

@@ -60,14 +60,14 @@ def _render_conditions(results: dict[str, Any]) -> str:
         flags = ", ".join(f"{name} {_say(value)}" for name, value in about["flags"].items())
         lines.append(f"- {side}: {about['device']}, {about['threads']} threads, {flags}; {versions}")
     lines.append(
-        "- times are medians, ratios are speeds against the first row, both with 95 % bootstrap intervals over rounds; a round is "
-        "a block of each, in turns (ABBA), each side and precision in a process of its own"
+        "- times are medians, speeds are ratios to the first row, both with 95 % bootstrap intervals over rounds; a round is a "
+        "block of each, in turns (ABBA), each side and precision in a process of its own"
     )
     return "\n".join(lines)
 
 
 def _abouts(results: dict[str, Any]) -> dict[str, Any]:
-    found = {}
+    found: dict[str, Any] = {}
     for comparison in results["comparisons"]:
         for row in comparison["contestants"]:
             if "about" in row:

@@ -7,10 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.audit import is_measured
+from parity.artefact import hash_file
 from parity.errors import bad_input
+from parity.reuse import LOCKS, PACKAGES, hash_package
+from parity.workspace import PROJECT
 
 SCHEMA = "benchmark/1"
 FILE = "results.json"
+FOLDER = PROJECT / "runs" / "bench"  # where they are unless told otherwise, and where the next parity run looks
 
 
 def write_results(folder: Path, results: dict[str, Any]) -> None:
@@ -36,6 +40,21 @@ def read_results(path: Path) -> dict[str, Any]:
     if not isinstance(results, dict) or results.get("schema") != SCHEMA:
         raise bad_input("schema", f"be {SCHEMA}", str(results)[:80], str(file), remedy)
     return results
+
+
+def hash_measured_code() -> dict[str, str]:
+    """Return the hashes of the code and the locks that a benchmark measures."""
+    packages = [name for name in (*PACKAGES.values(), "benchmarks") if (PROJECT / name).is_dir()]
+    locks = [LOCKS[side] for side in PACKAGES if (PROJECT / LOCKS[side]).is_file()]
+    return {name: hash_package(name) for name in packages} | {name: hash_file(PROJECT / name) for name in locks}
+
+
+def find_current() -> Path | None:
+    """Return the results in `FOLDER` if they were measured with the present code and locks."""
+    file = FOLDER / FILE
+    if not file.is_file() or read_results(file)["code"] != hash_measured_code():
+        return None
+    return file
 
 
 def merge_results(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:

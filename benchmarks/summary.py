@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from statistics import median
 from typing import Any
@@ -61,6 +62,62 @@ def _make_row(row: dict[str, Any], base: dict[str, Any], checks: list[Check]) ->
         contestant=row["name"], time=median_seconds(seconds(row)), images=row["images"], ratio=ratio,
         thrown=len(row["warm_up"]), remark=remark,
     )  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rate:
+    """How fast the port is against the legacy, at one task.
+
+    Attributes:
+        task: The task.
+        contestant: The port's contestant.
+        precision: In which it computes.
+        device: ``cpu`` or ``cuda``.
+        legacy: Images per second.
+        port: Images per second.
+        ratio: Speed of the port, in units of the legacy's.
+        conditions: Device, batch, image size, interval and n, in words.
+        conditions_id: Contestant, batch and image size, for the id of a check.
+    """
+
+    task: str
+    contestant: str
+    precision: str
+    device: str
+    legacy: float
+    port: float
+    ratio: Interval
+    conditions: str
+    conditions_id: str
+
+
+def list_rates(results: dict[str, Any]) -> list[Rate]:
+    """Return a rate for every contestant of the port that took turns with the legacy and passed the checks."""
+    return [
+        rate
+        for comparison in results["comparisons"]
+        if comparison["contestants"][0]["side"] == "legacy"
+        for rate in _list_rates(comparison)
+    ]
+
+
+def _list_rates(comparison: dict[str, Any]) -> Iterator[Rate]:
+    base, *others = make_rows(comparison)
+    words = {row["name"]: row for row in comparison["contestants"]}
+    height, width = comparison["image_size"]
+    size = comparison["options"].get("batch_size", 1)
+    for row in others:
+        about = words[row.contestant]
+        if about["side"] != "port" or row.ratio is None or row.rate is None or base.rate is None:
+            continue
+        where = about["about"]["device"]
+        yield Rate(
+            task=comparison["task"], contestant=row.contestant, precision=about["precision"],
+            device="cpu" if where == "cpu" else "cuda", legacy=base.rate, port=row.rate, ratio=row.ratio,
+            conditions=f"{where}, {row.contestant} against {base.contestant}, batch {size}, {height}x{width}, "
+            f"ratio {row.ratio.low:.3g} to {row.ratio.high:.3g} (95 %), n {row.ratio.n}",
+            conditions_id=f"{row.contestant.replace(',', '').replace(' ', '-')}-batch{size}-{height}x{width}",
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -17,7 +16,7 @@ from parity.faults.catalogue import all_faults
 from parity.faults.scorecard import SCORECARD, read_summary
 from parity.gates.decisions import figures
 from parity.gates.decisions.ledger import Row, group, probability_error, read_raw_rows, read_shared_rows
-from parity.gates.throughput.compare import images_per_second
+from parity.gates.throughput.compare import rates
 from parity.provenance import describe_run
 from parity.tolerance import GatesFile
 from parity.verdict import GateResult, Verdict, worst
@@ -234,17 +233,13 @@ def read_lockstep(workspace: Workspace) -> dict[str, Any] | None:
 
 
 def _throughput(workspace: Workspace) -> list[dict[str, Any]]:
-    try:
-        (legacy, port), images = images_per_second(workspace)
-    except (ArtefactError, KeyError):
-        return []
-    spec = workspace.spec
     return [
         {
-            "what": f"inference, batch {images}, {spec.height_px}x{spec.width_px}",
+            "what": f"{rate.task} ({rate.precision})",
             "unit": "images/s",
-            "reference": legacy,
-            "candidate": port,
-            "conditions": f"{spec.device}, float32, deterministic, one batch repeated, {os.cpu_count()} cores; informs only",
+            "reference": rate.legacy,
+            "candidate": rate.port,
+            "conditions": rate.conditions,
         }
+        for rate in rates(workspace)
     ]

@@ -44,7 +44,7 @@ GATES: Mapping[str, str] = {
 
 # A gate that reads what another gate recorded, or what was made from the same model or training.
 RECORDED_WITH: Mapping[str, tuple[str, ...]] = {
-    **dict.fromkeys(("freeze", "decisions", "throughput"), ("inference",)),
+    **dict.fromkeys(("freeze", "decisions"), ("inference",)),
     "gradients": ("lockstep",),
 }
 

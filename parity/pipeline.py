@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
+from benchmarks.results import find_current
 from parity.architecture import tap_shapes
 from parity.artefact import hash_file
 from parity.assemble import assemble_report
@@ -246,6 +247,9 @@ def prepare(workspace: Workspace, spec: RunSpec, options: Options) -> None:
     workspace.report.mkdir(parents=True, exist_ok=True)
     spec.write_json(workspace.spec_path)
     write_fixtures(workspace.fixtures)
+    workspace.benchmark.unlink(missing_ok=True)
+    if (measured := find_current()) is not None:
+        shutil.copyfile(measured, workspace.benchmark)
     workspace.witness.unlink(missing_ok=True)
     if options.witness:
         witness = read_predictions(options.witness)

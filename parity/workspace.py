@@ -76,6 +76,11 @@ class Workspace:
         return self.folder / "fixtures"
 
     @property
+    def benchmark(self) -> Path:
+        """The benchmark of the same code, taken up when the run began."""
+        return self.folder / "benchmark.json"
+
+    @property
     def witness(self) -> Path:
         """The users' own predictions, where they were given."""
         return self.folder / "witness.csv"

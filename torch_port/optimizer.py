@@ -74,8 +74,8 @@ class KerasAdam(torch.optim.Optimizer):
         step = 1 + max((state["step"] for state in self.state.values()), default=0)
         for group in self.param_groups:
             parameters = [parameter for parameter in group["params"] if parameter.grad is not None]
-            if parameters:
-                self._update(parameters, group, step)
+            for part in split_parameters(parameters):
+                self._update(part, group, step)
         return loss
 
     def _update(self, parameters: list[Tensor], group: dict[str, Any], step: int) -> None:
@@ -88,18 +88,19 @@ class KerasAdam(torch.optim.Optimizer):
         gradients = [parameter.grad for parameter in parameters]
         m = [self.state[parameter]["m"] for parameter in parameters]
         v = [self.state[parameter]["v"] for parameter in parameters]
-        change = torch._foreach_sub(gradients, m)
-        torch._foreach_mul_(change, 1 - group["beta_1"])
-        torch._foreach_add_(m, change)
-        change = torch._foreach_mul(gradients, gradients)
-        torch._foreach_sub_(change, v)
-        torch._foreach_mul_(change, 1 - group["beta_2"])
-        torch._foreach_add_(v, change)
+        torch._foreach_lerp_(m, gradients, 1 - group["beta_1"])
+        torch._foreach_lerp_(v, torch._foreach_mul(gradients, gradients), 1 - group["beta_2"])
         divisor = torch._foreach_sqrt(v)
         torch._foreach_add_(divisor, group["epsilon"])
-        change = torch._foreach_mul(m, corrected_learning_rate(group, step, parameters[0].dtype))
-        torch._foreach_div_(change, divisor)
-        torch._foreach_sub_(parameters, change)
+        learning_rate = corrected_learning_rate(group, step, parameters[0].dtype)
+        torch._foreach_addcdiv_(parameters, m, divisor, value=-learning_rate)
+
+
+def split_parameters(parameters: list[Tensor]) -> list[list[Tensor]]:
+    """Return what is updated together: on a GPU all of one device, in few launches; on a CPU one, which stays in its cache."""
+    if all(parameter.is_cuda for parameter in parameters):
+        return [parameters] if parameters else []
+    return [[parameter] for parameter in parameters]
 
 
 def corrected_learning_rate(group: dict[str, Any], step: int, dtype: torch.dtype) -> float:

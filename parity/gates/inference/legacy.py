@@ -10,7 +10,7 @@ import tensorflow as tf
 from parity.architecture import STAGE_TAPS
 from parity.artefact import RecordingWriter
 from parity.contract import DTYPES, KINDS
-from parity.gates.inference.contract import DROPOUT_SHAPE, FREE_TAP_IMAGES, alone, time_batch
+from parity.gates.inference.contract import DROPOUT_SHAPE, FREE_TAP_IMAGES, alone
 from parity.sides.legacy import LegacySide
 
 
@@ -22,8 +22,6 @@ def record(side: LegacySide, out: RecordingWriter) -> None:
                 predict = partial(side.predict, model)
                 found = [predict(batch) for batch in side.track(batches, f"inference {dtype} {kind}")]
                 out.write_array(f"{dtype}/{kind}/probabilities", np.concatenate(found), "NK")
-                if (dtype, kind) == ("float32", "evaluation"):
-                    out.write_value("timing", time_batch(predict, batches[0]))
             outputs = [model.get_layer(tap.legacy_layer).output for tap in STAGE_TAPS]
             tapped = tf.keras.Model(model.inputs, outputs)
             for kind in KINDS:

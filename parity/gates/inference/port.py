@@ -11,7 +11,7 @@ import torch
 from parity.architecture import STAGE_TAPS, TAP_AXES
 from parity.artefact import RecordingWriter
 from parity.contract import DTYPES, KINDS
-from parity.gates.inference.contract import DROPOUT_SHAPE, FREE_TAP_IMAGES, alone, time_batch
+from parity.gates.inference.contract import DROPOUT_SHAPE, FREE_TAP_IMAGES, alone
 from parity.sides.port import PortSide
 from parity.workspace import Case
 
@@ -24,8 +24,6 @@ def record(side: PortSide, out: RecordingWriter) -> None:
             predict = partial(side.predict, network, dtype=dtype)
             found = [predict(batch) for batch in side.track(batches, f"inference {dtype} {kind}")]
             out.write_array(f"{dtype}/{kind}/probabilities", np.concatenate(found), "NK")
-            if (dtype, kind) == ("float32", "evaluation"):
-                out.write_value("timing", time_batch(predict, batches[0]))
         for kind in KINDS:
             for case in side.workspace.tap_cases(kind)[:FREE_TAP_IMAGES]:
                 for tap, output in _tapped(side, network, case, dtype).items():

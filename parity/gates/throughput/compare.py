@@ -1,33 +1,40 @@
-"""Images per second of both sides, timed while the inference gate recorded: informs, never decides."""
+"""How fast each side is, as ``nox -s bench`` measured it with this very code: informs, and decides only on a GPU."""
 
 from __future__ import annotations
 
-from statistics import median
+from collections.abc import Iterator
 
-from parity.comparison import Comparison
+from benchmarks.results import read_results
+from benchmarks.summary import Rate, list_rates
 from parity.tolerance import GatesFile
 from parity.verdict import Check, GateResult, Verdict
 from parity.workspace import Workspace
 
-REASON = "informs, decides nothing: median over one float32 batch predicted again, in separate processes"
+NOT_MEASURED = "not measured with this code: nox -s bench measures it, and the next run takes it up"
+INFORMS = "informs, decides nothing: no limit for this device in gates.toml"
 
 
-def images_per_second(workspace: Workspace) -> tuple[list[float], int]:
-    """Return the rates of legacy and port, and the number of images in the batch that was timed."""
-    comparison = Comparison.open(workspace, "inference", {})
-    timings = [side.values["timing"] for side in (comparison.reference, comparison.candidate)]
-    return [timing["images"] / median(timing["elapsed_s"]) for timing in timings], timings[0]["images"]
+def rates(workspace: Workspace) -> list[Rate]:
+    """Return what the run's benchmark measured of both sides; nothing where the run has none."""
+    return list_rates(read_results(workspace.benchmark)) if workspace.benchmark.is_file() else []
 
 
 def compare(workspace: Workspace, gates_file: GatesFile) -> GateResult:
-    (legacy, port), images = images_per_second(workspace)
-    check = Check(
-        id="throughput/float32/inference/ratio",
-        verdict=Verdict.PASS,
-        observed=port / legacy,
-        unit="port / legacy",
-        n=images,
-        worst=f"legacy {legacy:.1f}, port {port:.1f} images/s",
-        reason=REASON,
-    )
-    return GateResult(gate="throughput", checks=(check,), expected=1, compared=1)
+    checks = tuple(_checks(rates(workspace), gates_file))
+    reason = "" if checks else NOT_MEASURED
+    return GateResult(gate="throughput", checks=checks, expected=len(checks), compared=len(checks), reason=reason)
+
+
+def _checks(found: list[Rate], gates_file: GatesFile) -> Iterator[Check]:
+    for rate in found:
+        limit = gates_file.limits.get(f"throughput/{rate.device}/{rate.task}/{rate.precision}")
+        too_slow = limit is not None and rate.ratio.high < limit.value
+        yield Check(
+            id=f"throughput/{rate.precision}/{rate.task}/{rate.conditions_id}/ratio",
+            verdict=Verdict.FAIL if too_slow else Verdict.PASS,
+            observed=rate.ratio.value,
+            unit="port / legacy",
+            n=rate.ratio.n,
+            worst=f"legacy {rate.legacy:.3g}, port {rate.port:.3g} images/s",
+            reason=INFORMS if limit is None else f"at least {limit.value:g}: {limit.reason}",
+        )
