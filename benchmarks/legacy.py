@@ -189,7 +189,9 @@ class Predict(LegacyTask):
         self.model = driver.model()
         files = [path for source in self.sources for path in source.images]
         source = describe_files(files, transform_names(self.sources[0].augment), self.sources[0][0][0])
-        self.evidence = {"source": source, "precision": [observed_dtype(self.model)], "metrics": []}
+        self.evidence = {
+            "source": source, "precision": [observed_dtype(self.model)], "metrics": [], "probabilities": self.run().tolist(),
+        }  # fmt: skip
 
     def run(self) -> np.ndarray:
         return np.concatenate([self.model.predict(source, verbose=0) for source in self.sources])

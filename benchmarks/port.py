@@ -203,11 +203,11 @@ class Predict(PortTask):
         self.images = sum(len(loader.dataset) for loader in self.loaders)
         self.model = driver.model()
         with observed_dtype(self.model) as dtypes:
-            self.run()
+            probabilities = self.run()
         files = [path for loader in self.loaders for path in loader.dataset.images]
         images = next(iter(self.loaders[0]))[0].numpy()
         source = describe_files(files, transform_names(self.loaders[0].dataset.augment), images)
-        self.evidence = {"source": source, "precision": dtypes, "metrics": []}
+        self.evidence = {"source": source, "precision": dtypes, "metrics": [], "probabilities": probabilities.float().tolist()}
 
     def run(self) -> Tensor:
         with self.driver.autocast():

@@ -42,7 +42,7 @@ def render(results: dict[str, Any]) -> str:
         parts += [_render_heading(comparison), _render_rows(make_rows(comparison))]
         if comparison["task"] == "epoch":
             parts += _render_epochs(make_epochs(results, comparison))
-        if comparison["task"] == "forward" and comparison["what"] != "self":
+        if comparison["what"] != "self":
             parts += _render_agreement(comparison)
     parts += ["## Memory and start-up", _render_resources(results), "## Was it fair?", *_render_checks(results)]
     return "\n\n".join(part for part in parts if part)
@@ -123,11 +123,11 @@ def _render_epochs(epochs: Sequence[Epoch]) -> list[str]:
 
 def _render_agreement(comparison: dict[str, Any]) -> list[str]:
     rows = [
-        (name, f"{difference:.2g}", f"{changed} of {images}")
-        for name, difference, changed, images in list_agreement(comparison)
+        (found.contestant, f"{found.difference:.2g}", f"{found.changed} of {found.images}")
+        for found in list_agreement(comparison)
     ]
     base = comparison["contestants"][0]["name"]
-    headers = (f"on that batch, against {base}", "largest difference of a probability", "changed decisions")
+    headers = (f"on these images, against {base}", "largest difference of a probability", "changed decisions")
     return [_table(headers, rows)] if rows else []
 
 

@@ -184,22 +184,45 @@ def _find_steps(results: dict[str, Any], size: int, image_size: list[int]) -> di
     }
 
 
-def list_agreement(comparison: dict[str, Any]) -> list[tuple[str, float, int, int]]:
-    """Return how far the probabilities of each contestant are from the first one's on the same batch.
+@dataclass(frozen=True, kw_only=True)
+class Agreement:
+    """How near the probabilities of a way to compute are to the legacy's, on the same images.
 
-    Returns:
-        Name, largest difference of a probability, changed decisions, images.
+    Attributes:
+        task: The task that computed them.
+        contestant: The way.
+        precision: In which it computes.
+        difference: The largest of a probability.
+        changed: Images whose most probable class is another.
+        images: Their number.
     """
-    rows = [row for row in comparison["contestants"] if is_measured(row) and "probabilities" in row["evidence"]]
-    if not rows or rows[0]["name"] != comparison["contestants"][0]["name"]:
+
+    task: str
+    contestant: str
+    precision: str
+    difference: float
+    changed: int
+    images: int
+
+
+def list_agreement(comparison: dict[str, Any]) -> list[Agreement]:
+    """Return the agreement of every contestant with the first, where both kept their probabilities."""
+    base, *others = comparison["contestants"]
+    reference = _probabilities(base)
+    if reference is None:
         return []
-    base, *others = ((row["name"], np.array(row["evidence"]["probabilities"])) for row in rows)
-    return [
-        (
-            name,
-            float(np.abs(found - base[1]).max()),
-            int((found.argmax(axis=1) != base[1].argmax(axis=1)).sum()),
-            len(found),
-        )
-        for name, found in others
-    ]
+    return [_compare(comparison["task"], row, reference, found) for row in others if (found := _probabilities(row)) is not None]
+
+
+def _probabilities(row: dict[str, Any]) -> np.ndarray | None:
+    found = row["evidence"].get("probabilities") if is_measured(row) else None
+    return None if found is None else np.array(found)
+
+
+def _compare(task: str, row: dict[str, Any], reference: np.ndarray, found: np.ndarray) -> Agreement:
+    if found.shape != reference.shape:
+        raise ValueError(f"`probabilities` must be {reference.shape}, got {found.shape} of {row['name']}")
+    return Agreement(
+        task=task, contestant=row["name"], precision=row["precision"], difference=float(np.abs(found - reference).max()),
+        changed=int((found.argmax(axis=1) != reference.argmax(axis=1)).sum()), images=len(found),
+    )  # fmt: skip

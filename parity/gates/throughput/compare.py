@@ -1,17 +1,22 @@
-"""How fast each side is, as ``nox -s bench`` measured it with this very code: informs, and decides only on a GPU."""
+"""How fast each side is, and how near the port's faster ways to compute are to the legacy, as ``nox -s bench`` measured it.
+
+It must have been measured with this very code. Speed informs, and decides only on a GPU for which there is a limit; ways that
+are meant to be exact must be as near as float32 is anywhere; bfloat16 informs.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from benchmarks.results import read_results
-from benchmarks.summary import Rate, list_rates
+from benchmarks.summary import Agreement, Rate, list_agreement, list_rates
 from parity.tolerance import GatesFile
 from parity.verdict import Check, GateResult, Verdict
 from parity.workspace import Workspace
 
 NOT_MEASURED = "not measured with this code: nox -s bench measures it, and the next run takes it up"
 INFORMS = "informs, decides nothing: no limit for this device in gates.toml"
+NOT_EXACT = "informs, decides nothing: bfloat16 has 8 significant bits, and whoever asks for it accepts them"
 
 
 def rates(workspace: Workspace) -> list[Rate]:
@@ -20,12 +25,16 @@ def rates(workspace: Workspace) -> list[Rate]:
 
 
 def compare(workspace: Workspace, gates_file: GatesFile) -> GateResult:
-    checks = tuple(_checks(rates(workspace), gates_file))
-    reason = "" if checks else NOT_MEASURED
+    if not workspace.benchmark.is_file():
+        return GateResult(gate="throughput", checks=(), expected=0, compared=0, reason=NOT_MEASURED)
+    results = read_results(workspace.benchmark)
+    found = [found for comparison in results["comparisons"] for found in list_agreement(comparison)]
+    checks = (*_speed_checks(list_rates(results), gates_file), *_agreement_checks(found, gates_file))
+    reason = "" if checks else "the benchmark has no row with both sides"
     return GateResult(gate="throughput", checks=checks, expected=len(checks), compared=len(checks), reason=reason)
 
 
-def _checks(found: list[Rate], gates_file: GatesFile) -> Iterator[Check]:
+def _speed_checks(found: list[Rate], gates_file: GatesFile) -> Iterator[Check]:
     for rate in found:
         limit = gates_file.limits.get(f"throughput/{rate.device}/{rate.task}/{rate.precision}")
         too_slow = limit is not None and rate.ratio.high < limit.value
@@ -37,4 +46,20 @@ def _checks(found: list[Rate], gates_file: GatesFile) -> Iterator[Check]:
             n=rate.ratio.n,
             worst=f"legacy {rate.legacy:.3g}, port {rate.port:.3g} images/s",
             reason=INFORMS if limit is None else f"at least {limit.value:g}: {limit.reason}",
+        )
+
+
+def _agreement_checks(found: list[Agreement], gates_file: GatesFile) -> Iterator[Check]:
+    for row in found:
+        limit = gates_file.limit("decisions/probabilities") if row.precision == "fp32" else None
+        far = limit is not None and row.difference > limit.value
+        yield Check(
+            id=f"throughput/{row.precision}/{row.task}/{row.contestant.replace(' ', '-')}/probabilities",
+            verdict=Verdict.FAIL if far else Verdict.PASS,
+            observed=row.difference,
+            limit=None if limit is None else limit.value,
+            unit="probability",
+            n=row.images,
+            worst=f"{row.changed} of {row.images} decisions changed",
+            reason=NOT_EXACT if limit is None else limit.reason,
         )
