@@ -76,6 +76,11 @@ def _without_legacy(comparison: Comparison) -> Comparison:
     return Comparison(**{**vars(comparison), "contestants": kept})
 
 
+def default_workers(device: str, cores: int) -> int:
+    """Return how many loader processes pay: a GPU waits for them, on a CPU they take from the network."""
+    return min(16, cores) if device == "cuda" else 0
+
+
 def _sides(precisions: tuple[str, ...], process: str = "shared", **port_options: Any) -> tuple[Contestant, ...]:
     """Return the legacy, and the port in each precision."""
     baselines = [name for name in precisions if name != "bf16"] or ["fp32"]
@@ -115,14 +120,14 @@ def _compute(device: str, batch_sizes: tuple[int, ...], precisions: tuple[str, .
 
 
 def _epoch(device: str, batch_sizes: tuple[int, ...], precisions: tuple[str, ...], cores: int) -> Iterator[Comparison]:
-    workers = min(16, cores) if device == "cuda" else 1
+    workers = default_workers(device, cores)
     for size in batch_sizes:
         contestants = _sides(precisions, process="epoch", workers=workers)  # of their own: for their memory
         yield Comparison(what="epoch", task="epoch", contestants=contestants, options={"batch_size": size}, rounds=2, samples=2)
 
 
 def _inference(device: str, batch_sizes: tuple[int, ...], precisions: tuple[str, ...], cores: int) -> Iterator[Comparison]:
-    workers = min(16, cores) if device == "cuda" else 1
+    workers = default_workers(device, cores)
     for size in batch_sizes:
         contestants = _sides(precisions, workers=workers)
         yield Comparison(

@@ -24,6 +24,7 @@ from torch.utils.data import DataLoader
 from benchmarks.inputs import describe_batch, describe_files, read_batch, write_batch
 from benchmarks.timing import Sample, Task
 from torch_port import data, evaluate, gradcam, inference, training, weights
+from torch_port.image_cache import ImageCache
 from torch_port.losses import make_class_weights
 from torch_port.training_module import ClassifierTraining
 
@@ -99,9 +100,8 @@ class Driver:
         )
         return made
 
-    def cache(self, paths: list[str]):
+    def cache(self, paths: list[str]) -> ImageCache:
         """Return a new cache of decoded images."""
-        from torch_port.image_cache import ImageCache
 
         return ImageCache(Path(tempfile.mkdtemp(dir=self.folder.name)), paths, CACHE_BYTES)
 

@@ -46,8 +46,11 @@ class Task:
         return thrown
 
     def block(self, samples: int) -> list[Sample]:
-        """Return so many samples, taken one after the other."""
-        return [take_sample(self) for _ in range(samples)]
+        """Return so many samples, taken one after the other.
+
+        The call before them is thrown away: while others had their turn, caches and pages of this process have gone cold.
+        """
+        return [take_sample(self) for _ in range(1 + samples)][1:]
 
     def close(self) -> None:
         """Give back what the task holds."""

@@ -1,13 +1,15 @@
-"""Command line: ``python -m torch_port convert|train|evaluate|gradcam``."""
+"""Command line: ``python -m torch_port convert|train|evaluate|predict|gradcam``."""
 
 from __future__ import annotations
 
 import argparse
+import math
 import random
 import sys
 from collections.abc import Sequence
 from typing import Any
 
+from torch_port import memory
 from torch_port.errors import InputError
 from torch_port.names import ARCHITECTURES, CLASSES, EPOCH_ORDERS, PRECISIONS, RESOLUTIONS, SPLITS
 
@@ -16,17 +18,17 @@ INTERRUPTED = 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command and return its exit code: 0, or 2 for bad input, with one message on stderr."""
+    """Run a command and return its exit code: 0, 1 if images were skipped, or 2 for bad input, with one message on stderr."""
     options = make_parser().parse_args(arguments)
+    memory.keep_freed_memory()
     try:
-        options.run(options)
+        return options.run(options) or 0
     except InputError as error:
         print(f"error: {error.text()}", file=sys.stderr)
         return BAD_INPUT
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return INTERRUPTED
-    return 0
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -38,6 +40,7 @@ def make_parser() -> argparse.ArgumentParser:
     _add_convert(commands)
     _add_train(commands)
     _add_evaluate(commands)
+    _add_predict(commands)
     _add_gradcam(commands)
     return parser
 
@@ -78,6 +81,13 @@ def run_evaluate(options: argparse.Namespace) -> None:
     probabilities, figures = evaluate.evaluate(model, loaders, device)
     evaluate.write_results(folder, loaders, class_names, probabilities, figures)
     print(f"wrote {folder / 'predictions.csv'} and {folder / 'metrics.json'}")
+
+
+def run_predict(options: argparse.Namespace) -> int:
+    """Predict the images of a folder."""
+    from torch_port import predict
+
+    return predict.run_predict(options)
 
 
 def run_gradcam(options: argparse.Namespace) -> None:
@@ -184,7 +194,19 @@ def _add_train(commands: Any) -> None:
         default=EPOCH_ORDERS[0],
         help="every image once in an epoch, or as the legacy, which misses some and sees others twice (default: %(default)s)",
     )
-    add("--workers", type=_count, metavar="N", help="processes that read images (default: 2; 0 for the legacy order)")
+    add(
+        "--workers",
+        type=_count,
+        metavar="N",
+        help="processes that read images (default: by device and cores, up to 16; 0 for the legacy order)",
+    )
+    add(
+        "--image-cache",
+        type=_gibibytes,
+        default="8",
+        metavar="GIB",
+        help="room in --out for decoded images, which are removed at the end; 0 decodes every time (default: %(default)s)",
+    )
     add("--seed", type=_count, help="of weights, order, augmentation and dropout (default: a new one, kept in training.json)")
     add("--devices", type=_positive, default=1, metavar="N", help="GPUs, or processes on a CPU (default: %(default)s)")
     add("--num-nodes", type=_positive, default=1, metavar="N", help="machines (default: %(default)s)")
@@ -203,13 +225,46 @@ def _add_evaluate(commands: Any) -> None:
     command = commands.add_parser("evaluate", help="predict the images of a data set; writes predictions.csv and metrics.json")
     _add_data_options(command)
     _add_checkpoint_options(command)
+    _add_splits_option(command)
     command.set_defaults(run=run_evaluate)
+
+
+def _add_predict(commands: Any) -> None:
+    command = commands.add_parser(
+        "predict",
+        help="predict a folder of images; writes a CSV file, and maps if asked for",
+        description="Predict every image of a folder. Rows are written batch by batch: the same command goes on after those "
+        "that are there, and tries images again that it skipped.",
+        epilog="Exit code: 0, 1 if images were skipped because they could not be read, 2 for bad input.",
+    )
+    add = command.add_argument
+    add(
+        "folder",
+        metavar="DIR",
+        help="folder with .jpg or .jpeg files, in it or in folders below it; what is hidden and links to folders are left out",
+    )
+    _add_network_options(command)
+    _add_checkpoint_options(command)
+    add(
+        "--precision",
+        choices=PRECISIONS[:2],
+        default=PRECISIONS[0],
+        help="of the predictions; bf16-mixed is torch's autocast (default: %(default)s)",
+    )
+    add("--out", required=True, metavar="FILE", help="CSV file for the probabilities; FILE.json keeps what it is made with")
+    add(
+        "--gradcam",
+        metavar="DIR",
+        help="folder for an overlay (.png) and a raw map (.npz) of each image's predicted class, made as `gradcam` does",
+    )
+    command.set_defaults(run=run_predict)
 
 
 def _add_gradcam(commands: Any) -> None:
     command = commands.add_parser("gradcam", help="show what the network looks at; writes overlays and raw maps")
     _add_data_options(command)
     _add_checkpoint_options(command)
+    _add_splits_option(command)
     command.add_argument("--samples", type=int, default=8, metavar="N", help="images to explain (default: %(default)s)")
     command.add_argument(
         "--mask-thresh",
@@ -236,6 +291,18 @@ def _add_data_options(command: argparse.ArgumentParser) -> None:
         default="published",
         help="published, random, or a CSV file with patient_id and split (default: %(default)s)",
     )
+    _add_network_options(command)
+    add(
+        "--images",
+        type=int,
+        metavar="N",
+        help="first N images of each part, balanced over classes (default: all)",
+    )
+    add("--out", required=True, metavar="DIR", help="folder for the results")
+
+
+def _add_network_options(command: argparse.ArgumentParser) -> None:
+    add = command.add_argument
     add(
         "--image-scale",
         type=float,
@@ -243,15 +310,8 @@ def _add_data_options(command: argparse.ArgumentParser) -> None:
         help="network input as a fraction of 1200 x 1600 (default: %(default)s)",
     )
     add("--batch-size", type=int, default=8, help="images in a batch, of all processes together (default: %(default)s)")
-    add(
-        "--images",
-        type=int,
-        metavar="N",
-        help="first N images of each part, balanced over classes (default: all)",
-    )
     add("--arch", default="resnet50v2", choices=ARCHITECTURES, help="architecture (default: %(default)s)")
     add("--device", choices=("cpu", "cuda"), help="where to compute (default: the GPU if there is one)")
-    add("--out", required=True, metavar="DIR", help="folder for the results")
 
 
 def _add_checkpoint_options(command: argparse.ArgumentParser) -> None:
@@ -262,8 +322,11 @@ def _add_checkpoint_options(command: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="file of `convert` or `train`, or a legacy checkpoint that `convert` could read",
     )
-    add("--splits", default="val,test", help=f"parts to use, of {','.join(SPLITS)} (default: %(default)s)")
-    add("--workers", type=int, default=0, metavar="N", help="processes that read images (default: %(default)s)")
+    add("--workers", type=_count, default=0, metavar="N", help="processes that read images (default: %(default)s)")
+
+
+def _add_splits_option(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--splits", default="val,test", help=f"parts to use, of {','.join(SPLITS)} (default: %(default)s)")
 
 
 def _positive(text: str) -> int:
@@ -279,13 +342,24 @@ def _count(text: str) -> int:
 
 
 def _positive_number(text: str) -> float:
-    try:
-        number = float(text)
-    except ValueError:
-        number = 0.0
-    if not 0 < number < float("inf"):
+    number = _number(text)
+    if not 0 < number < math.inf:
         raise argparse.ArgumentTypeError(f"must be a number above 0, got {text!r}")
     return number
+
+
+def _gibibytes(text: str) -> int:
+    size = _number(text) * (1 << 30)
+    if not 0 <= size < math.inf:
+        raise argparse.ArgumentTypeError(f"must be a number of at least 0, got {text!r}")
+    return int(size)
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
 
 
 if __name__ == "__main__":

@@ -49,6 +49,7 @@ class LungHistDataset(Dataset[tuple[Tensor, Tensor]]):
         labels: Class indices.
         num_classes: Number of classes.
         augmentations: Pipeline that turns levels (H, W, 3) uint8 into float32.
+        read: Returns the levels of a file, as `read_image` does, which None stands for.
     """
 
     def __init__(
@@ -57,11 +58,13 @@ class LungHistDataset(Dataset[tuple[Tensor, Tensor]]):
         labels: Iterable[int],
         num_classes: int,
         augmentations: Callable[..., dict[str, Any]],
+        read: Callable[[str], np.ndarray] | None = None,
     ) -> None:
         self.images = list(images)
         self.labels = [int(label) for label in labels]
         self.num_classes = num_classes
         self.augment = augmentations
+        self.read = read
 
     def __len__(self) -> int:
         return len(self.images)
@@ -78,7 +81,8 @@ class LungHistDataset(Dataset[tuple[Tensor, Tensor]]):
         return self._read(item)
 
     def _read(self, index: int) -> tuple[Tensor, Tensor]:
-        image = self.augment(image=read_image(self.images[index]))["image"]  # (H, W, 3), float32
+        levels = (self.read or read_image)(self.images[index])
+        image = self.augment(image=levels)["image"]  # (H, W, 3), float32
         label = torch.zeros(self.num_classes)
         label[self.labels[index]] = 1
         return torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1))), label  # (3, H, W), (num_classes,)
@@ -110,6 +114,7 @@ def make_loaders(
     epoch_order: str | None = None,
     seed: int = 0,
     num_workers: int = 0,
+    pin_memory: bool = False,
     quirks: Quirks = DEFAULT,
 ) -> tuple[dict[str, DataLoader], list[str]]:
     """Make the loaders of a data set: `legacy_tf.generator.get_patient_generators`.
@@ -130,6 +135,7 @@ def make_loaders(
             ``fit``, and the legacy's global random seed. None follows the quirk ``mid_epoch_reshuffle``.
         seed: Seed of order and augmentation of the training images; the legacy order has its own.
         num_workers: Worker processes of each loader; the legacy order needs 0.
+        pin_memory: Hand batches over in memory from which a GPU can copy while it computes.
         quirks: Switches.
 
     Returns:
@@ -139,7 +145,7 @@ def make_loaders(
         DataError: The data set, the split or an option cannot be used.
     """
     epoch_order = epoch_order or ("legacy" if quirks.mid_epoch_reshuffle else "permutation")
-    _check_options(image_scale, batch_size, splits, seed)
+    check_options(image_scale, batch_size, splits, seed)
     _check_order(epoch_order, num_workers)
     frames, class_names = _read_frames(Path(data_dir), resolution, split, images)
     wanted = [name for name in SPLITS if splits is None or name in splits]
@@ -161,7 +167,9 @@ def make_loaders(
             make_augmentations(image_scale, quirks=quirks),
         )
         batches = _make_batches(dataset, batch_size, order=epoch_order, seed=seed if name == "train" else None)
-        loaders[name] = DataLoader(dataset, batch_sampler=batches, num_workers=num_workers, persistent_workers=num_workers > 0)
+        loaders[name] = DataLoader(
+            dataset, batch_sampler=batches, num_workers=num_workers, persistent_workers=num_workers > 0, pin_memory=pin_memory
+        )
     return loaders, class_names
 
 
@@ -172,7 +180,7 @@ def make_evaluation_loader(source: DataLoader, image_scale: float, *, quirks: Qu
     """
     known = source.dataset
     augmentations = test_augmentations(image_scale, quirks=quirks)
-    dataset = LungHistDataset(known.images, known.labels, known.num_classes, augmentations)
+    dataset = LungHistDataset(known.images, known.labels, known.num_classes, augmentations, known.read)
     return DataLoader(dataset, batch_size=source.batch_sampler.batch_size, num_workers=source.num_workers)
 
 
@@ -207,7 +215,12 @@ def _read_frames(data_dir: Path, resolution: str, split: str | Path, images: int
     return frames if images is None else {name: take_balanced(frame, images) for name, frame in frames.items()}, class_names
 
 
-def _check_options(image_scale: float, batch_size: int, splits: Sequence[str] | None, seed: int) -> None:
+def check_options(image_scale: float, batch_size: int, splits: Sequence[str] | None, seed: int) -> None:
+    """Refuse options that no loader can be made with.
+
+    Raises:
+        DataError: One of them cannot be used.
+    """
     unknown = sorted(set(splits or ()) - set(SPLITS))
     if unknown or (splits is not None and not splits):
         raise DataError.about(

@@ -5,9 +5,9 @@ from __future__ import annotations
 import csv
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import numpy as np
 import torch
@@ -109,16 +109,25 @@ def write_results(
 ) -> None:
     """Write ``predictions.csv`` (file name and one probability for each class) and ``metrics.json``."""
     with (folder / "predictions.csv").open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["image", *class_names])
+        csv.writer(file, lineterminator="\n").writerow(["image", *class_names])
         for split, loader in loaders.items():
-            for path, row in zip(loader.dataset.images, probabilities[split].tolist(), strict=True):
-                writer.writerow([Path(path).name, *(f"{value:.9g}" for value in row)])
+            write_rows(file, zip(loader.dataset.images, probabilities[split].tolist(), strict=True))
     (folder / "metrics.json").write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
 
 
-def make_folder(path: str | Path) -> Path:
+def write_rows(file: TextIO, rows: Iterable[tuple[str | Path, Sequence[float]]]) -> None:
+    """Write a CSV row for each image: its file name and its probabilities, so that float32 can be read back exactly."""
+    writer = csv.writer(file, lineterminator="\n")
+    for path, probabilities in rows:
+        writer.writerow([Path(path).name, *(f"{value:.9g}" for value in probabilities)])
+
+
+def make_folder(path: str | Path, option: str = "out") -> Path:
     """Make the folder for the results before anything is computed.
+
+    Args:
+        path: The folder.
+        option: The option that names it.
 
     Raises:
         InputError: It cannot be made.
@@ -128,11 +137,11 @@ def make_folder(path: str | Path) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError.about(
-            "out",
+            option,
             must="be a folder that can be made",
             got=str(error.strerror),
             place=folder,
-            remedy="choose another --out",
+            remedy=f"choose another --{option}",
         ) from error
     return folder
 
@@ -142,14 +151,18 @@ def write_explanations(folder: Path, explanations: list[Any]) -> None:
 
     The npz holds ``image`` (N,) file names, ``raw`` (N, h, w) and ``predicted`` (N,) class indices.
     """
-    from PIL import Image
-
     for number, explanation in enumerate(explanations):
-        levels = np.uint8(np.round(255 * np.clip(explanation.overlay, 0, 1)))
-        Image.fromarray(levels).save(folder / f"{number:03d}_{Path(explanation.path).stem}.png")
+        write_overlay(folder / f"{number:03d}_{Path(explanation.path).stem}.png", explanation.overlay)
     np.savez(
         folder / "raw_maps.npz",
         image=np.array([Path(explanation.path).name for explanation in explanations]),
         raw=np.stack([explanation.raw for explanation in explanations]),
         predicted=np.array([explanation.predicted for explanation in explanations]),
     )
+
+
+def write_overlay(path: Path, overlay: np.ndarray) -> None:
+    """Write an overlay (H, W, 3) in [0, 1] as a picture."""
+    from PIL import Image
+
+    Image.fromarray(np.uint8(np.round(255 * np.clip(overlay, 0, 1)))).save(path)

@@ -169,9 +169,10 @@ def explain_image(
     *,
     mask_thresh: float = 0.25,
     layer: str = LAST_CONV_LAYER,
+    pred_index: int | None = None,
     quirks: Quirks = DEFAULT,
 ) -> Explanation:
-    """Explain the predicted class of one file: `legacy_tf.gradcam.explain_image`.
+    """Explain one file: `legacy_tf.gradcam.explain_image`.
 
     Args:
         model: The classifier, in evaluation mode.
@@ -179,11 +180,12 @@ def explain_image(
         size: Height and width in pixels of the network's input.
         mask_thresh: Below it the overlay is the image.
         layer: Name of a module, or the legacy's name of the layer.
+        pred_index: Class to explain; None explains the predicted one.
         quirks: Switches.
     """
     parameter = next(model.parameters())
     images = get_img_array(path, size, dtype=parameter.dtype, quirks=quirks).to(parameter.device)
-    predicted = predict_class(images, model)
+    predicted = predict_class(images, model) if pred_index is None else pred_index
     raw = raw_gradcam_heatmap(images, model, layer, predicted)
     heatmap = resize_heatmap(normalise_heatmap(raw, quirks=quirks), *size)
     image = images[0].permute(1, 2, 0).cpu().numpy()  # (H, W, 3)

@@ -12,6 +12,8 @@ import os
 # Numbers of mallopt's parameters in glibc's malloc.h.
 TRIM_THRESHOLD, TOP_PAD, MMAP_THRESHOLD = -1, -2, -3
 PAD_BYTES = 1 << 26
+# The few arrays that are larger than this go back at once: kept, they would leave holes that nothing else fits.
+LARGEST_KEPT_BYTES = 48 << 20
 
 
 def keep_freed_memory() -> None:
@@ -24,6 +26,6 @@ def keep_freed_memory() -> None:
         mallopt = ctypes.CDLL("libc.so.6").mallopt
     except (OSError, AttributeError):
         return
-    mallopt(MMAP_THRESHOLD, 1 << 30)
+    mallopt(MMAP_THRESHOLD, LARGEST_KEPT_BYTES)
     mallopt(TRIM_THRESHOLD, (1 << 31) - 1)
     mallopt(TOP_PAD, PAD_BYTES)

@@ -18,6 +18,7 @@ from torch_port import evaluate, figures
 from torch_port.data import compute_weights, make_evaluation_loader, make_loaders
 from torch_port.errors import DataError
 from torch_port.history import History
+from torch_port.image_cache import decoded_images
 from torch_port.losses import make_class_weights
 from torch_port.model import Classifier, make_model
 from torch_port.names import SPLITS
@@ -49,29 +50,31 @@ def run_train(options: argparse.Namespace) -> None:
         seed=derive_seed(seed, DROPOUT_STREAM),
     )
     evaluate.make_folder(folder)
-    with recorded_settings(folder, options):
-        history = train_model(
-            training,
-            loaders["train"],
-            loaders["val"],
-            folder,
-            num_epochs=options.epochs,
-            patience=options.patience,
-            patience_lr=options.patience_lr,
-            provenance={"arch": options.arch, "classes": ",".join(class_names), "source": f"trained with seed {seed}"},
-            hardware=Hardware(
-                accelerator="gpu" if device.type == "cuda" else "cpu",
-                devices=options.devices,
-                num_nodes=options.num_nodes,
-                strategy=options.strategy,
-                precision=options.precision,
-            ),
-            resume=options.resume,
-        )
-    if distributed.is_available() and distributed.is_initialized():
-        distributed.destroy_process_group()  # the first process goes on alone: nothing must wait for the others
-    if is_first_process():
-        write_outcome(folder, evaluate.prepare_model(model, device), loaders, class_names, history, options.image_scale)
+    repeated = [loaders["train"], loaders["val"]]
+    with decoded_images(folder, repeated, options.image_cache, first=is_first_process()):
+        with recorded_settings(folder, options):
+            history = train_model(
+                training,
+                loaders["train"],
+                loaders["val"],
+                folder,
+                num_epochs=options.epochs,
+                patience=options.patience,
+                patience_lr=options.patience_lr,
+                provenance={"arch": options.arch, "classes": ",".join(class_names), "source": f"trained with seed {seed}"},
+                hardware=Hardware(
+                    accelerator="gpu" if device.type == "cuda" else "cpu",
+                    devices=options.devices,
+                    num_nodes=options.num_nodes,
+                    strategy=options.strategy,
+                    precision=options.precision,
+                ),
+                resume=options.resume,
+            )
+        if distributed.is_available() and distributed.is_initialized():
+            distributed.destroy_process_group()  # the first process goes on alone: nothing must wait for the others
+        if is_first_process():
+            write_outcome(folder, evaluate.prepare_model(model, device), loaders, class_names, history, options.image_scale)
 
 
 def make_training_loaders(options: argparse.Namespace, seed: int) -> tuple[dict[str, DataLoader], list[str]]:
@@ -80,7 +83,8 @@ def make_training_loaders(options: argparse.Namespace, seed: int) -> tuple[dict[
     Raises:
         InputError: The data cannot be used, or a split has images of one class only.
     """
-    workers = options.workers if options.workers is not None else default_workers(options.epoch_order)
+    device = evaluate.select_device(options.device)
+    workers = options.workers if options.workers is not None else default_workers(options.epoch_order, device)
     loaders, class_names = make_loaders(
         options.data,
         options.resolution,
@@ -92,6 +96,7 @@ def make_training_loaders(options: argparse.Namespace, seed: int) -> tuple[dict[
         epoch_order=options.epoch_order,
         num_workers=workers,
         seed=derive_seed(seed, DATA_STREAM),
+        pin_memory=device.type == "cuda",
     )
     for name, loader in loaders.items():
         present = sorted({class_names[label] for label in loader.dataset.labels})
@@ -126,9 +131,15 @@ def check_hardware(options: argparse.Namespace, device: torch.device, loaders: M
         raise refuse("precision", "be another one on a CPU", options.precision, "--precision", "use bf16-mixed")
 
 
-def default_workers(epoch_order: str) -> int:
-    """Return the number of processes that read images: the legacy order needs this very process."""
-    return 0 if epoch_order == "legacy" else min(2, os.cpu_count() or 1)
+def default_workers(epoch_order: str, device: torch.device) -> int:
+    """Return the number of processes that read images.
+
+    The legacy order needs this very process. A GPU waits for as many as there are; two cores have none to spare.
+    """
+    cores = len(os.sched_getaffinity(0))
+    if epoch_order == "legacy" or (device.type == "cpu" and cores <= 2):
+        return 0
+    return min(cores, 16 if device.type == "cuda" else 2)
 
 
 def make_start_model(options: argparse.Namespace, num_classes: int, seed: int) -> Classifier:

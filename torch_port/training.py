@@ -129,8 +129,15 @@ def train_model(
         for hint in HINTS:
             warnings.filterwarnings("ignore", message=hint)
         trainer = make_trainer(log_dir, hardware, kept)
+        start_workers(val_loader)
         trainer.fit(training, train_loader, val_loader, ckpt_path=last if resume and last.is_file() else None)
     return recorder.history
+
+
+def start_workers(loader: Iterable[Batch]) -> None:
+    """Start a loader's lasting processes: forked after the first step, each would hold on to a copy of all memory."""
+    if getattr(loader, "persistent_workers", False):
+        iter(loader)
 
 
 def make_trainer(log_dir: Path, hardware: Hardware, callbacks: Sequence[Callback]) -> Trainer:

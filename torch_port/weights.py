@@ -21,6 +21,7 @@ from torch_port.weight_table import TABLE, Row
 
 __all__ = [
     "convert",
+    "hash_file",
     "load_backbone",
     "load_checkpoint",
     "load_legacy_file",
@@ -131,7 +132,7 @@ def convert(source: str | Path, target: str | Path, num_classes: int = 3, *, cla
     load_legacy_file(model, source)
     provenance = {
         "source": Path(source).name,
-        "source_sha256": _hash_file(source),
+        "source_sha256": hash_file(source),
         "converter": f"torch_port {__version__}",
         "arch": "resnet50v2",
         "classes": ",".join(classes),
@@ -174,6 +175,7 @@ def _place_arrays(
     return tensors, faults + [f"{name}: extra" for name in arrays if name not in known]
 
 
-def _hash_file(path: str | Path) -> str:
+def hash_file(path: str | Path) -> str:
+    """Return the SHA-256 of a file."""
     with Path(path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

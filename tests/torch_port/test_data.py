@@ -13,8 +13,9 @@ from sklearn.utils.class_weight import compute_class_weight
 from torch import distributed
 from torch.testing._internal.distributed.fake_pg import FakeStore
 
-from torch_port import data
+from torch_port import data, image_cache
 from torch_port.errors import DataError
+from torch_port.image_cache import decoded_images
 from torch_port.order import Draw, EpochSampler, LegacyBatchSampler, SharedBatchSampler
 from torch_port.quirks import Quirks
 
@@ -118,6 +119,41 @@ def test_the_same_seed_repeats_with_any_number_of_workers(data_set):
             assert torch.equal(labels, same_labels)
         seen += [*torch.cat([images for images, _ in batches]), *torch.cat([images for images, _ in different])]
     assert len({image.numpy().tobytes() for image in seen}) == 24  # no augmentation twice
+
+
+def batches_of(loaders, epoch):
+    if isinstance(loaders["train"].batch_sampler, SharedBatchSampler):
+        loaders["train"].batch_sampler.sampler.set_epoch(epoch)
+    return [batch for name in ("train", "val") for batch in loaders[name]]
+
+
+@pytest.mark.parametrize(("order", "workers"), [("permutation", 0), ("permutation", 1), ("permutation", 2), ("legacy", 0)])
+@pytest.mark.parametrize("room", [100, 4])
+def test_batches_are_the_same_from_decoded_images_on_disk(data_set, tmp_path, monkeypatch, order, workers, room):
+    log = tmp_path / "decoded.txt"
+
+    def read(path):
+        with log.open("a") as file:
+            file.write(f"{path}\n")
+        return data.read_image(path)
+
+    monkeypatch.setattr(image_cache, "read_image", read)
+    options = {"splits": ["train", "val"], "epoch_order": order}
+    plain = load(data_set, **options)[0]
+    random.seed(1)
+    expected = [batches_of(plain, epoch) for epoch in range(2)]
+    cached = load(data_set, **options, num_workers=workers)[0]
+    random.seed(1)
+    with decoded_images(tmp_path, cached.values(), room * image_cache.IMAGE_BYTES, first=True):
+        for epoch in range(2):
+            found = batches_of(cached, epoch)
+            for (images, labels), (right_images, right_labels) in zip(found, expected[epoch], strict=True):
+                assert torch.equal(images, right_images)
+                assert torch.equal(labels, right_labels)
+    paths = [path for loader in cached.values() for path in loader.dataset.images]
+    decoded = log.read_text().splitlines()
+    assert max(decoded.count(path) for path in paths[:room]) == 1
+    assert (max(decoded.count(path) for path in paths) > 1) == (room < len(paths))
 
 
 def test_a_draw_is_augmented_from_its_stream(data_set):
@@ -269,3 +305,10 @@ def test_the_evaluation_loader_of_training_images_keeps_their_order_and_pixels(d
     expected = [shrink(image=data.read_image(path))["image"] for path in loaders["train"].dataset.images]
     found = np.concatenate([images.numpy() for images, _ in plain])
     np.testing.assert_array_equal(found, np.stack(expected).transpose(0, 3, 1, 2))
+
+
+def test_an_evaluation_loader_reads_as_its_source_does(data_set):
+    source = load(data_set, splits=["val"])[0]["val"]
+    source.dataset.read = lambda path: np.full((1200, 1600, 3), 51, np.uint8)
+    for images, _ in data.make_evaluation_loader(source, SCALE):
+        assert torch.equal(images, torch.full_like(images, 0.2))

@@ -19,9 +19,11 @@ import pytest
 import torch
 from safetensors import safe_open
 
-from torch_port import train_command
+from torch_port import data, evaluate, image_cache, train_command
 from torch_port.__main__ import main, make_parser
 from torch_port.errors import InputError, WeightsError
+from torch_port.image_cache import IMAGE_BYTES
+from torch_port.images import read_image
 from torch_port.train_command import check_hardware, make_start_model
 
 REPOSITORY = Path(__file__).parents[2]
@@ -42,13 +44,18 @@ def start(*words: str) -> subprocess.Popen[str]:
     )  # fmt: skip
 
 
-def kill_when(process: subprocess.Popen[str], is_time: Callable[[], bool]) -> None:
-    """Kill the command and its workers as soon as it is time."""
+def wait_until(process: subprocess.Popen[str], is_time: Callable[[], bool]) -> None:
+    """Wait while the command runs."""
     until = time.monotonic() + 120
     while not is_time():
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < until
         time.sleep(0.01)
+
+
+def kill_when(process: subprocess.Popen[str], is_time: Callable[[], bool]) -> None:
+    """Kill the command and its workers as soon as it is time."""
+    wait_until(process, is_time)
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
     assert process.returncode == -signal.SIGKILL
@@ -95,6 +102,7 @@ def test_everything_is_there(trained: Path):
     ]
     assert files[-3].startswith("tensorboard/version_0/events")
     assert files[-1] == "training.json"
+    assert not (trained / "decoded_images").exists()
 
 
 def test_the_best_weights_give_the_figures(trained: Path, data_set: Path, tmp_path: Path):
@@ -128,16 +136,18 @@ def test_others_may_read_the_weights(trained: Path):
 
 
 def test_killed_twice_it_ends_as_if_never_interrupted(trained: Path, data_set: Path, tmp_path: Path, capsys: Any):
-    """In its first epoch and in a later one; each part with another number of workers."""
+    """In its first epoch and in a later one; each part with another number of workers and another room for decoded images."""
     out = tmp_path / "out"
     kill_when(start(*words_of(data_set, out, "--workers", "1")), lambda: any(out.glob("tensorboard/*/events*")))
     assert not (out / "last.ckpt").exists()
     kill_when(start(*words_of(data_set, out, "--workers", "2", "--resume")), (out / "last.ckpt").is_file)
+    assert [path.stat().st_size for path in (out / "decoded_images").iterdir()].count(IMAGE_BYTES) == 9
     assert len(json.loads((out / "history.json").read_text())["loss"]) < EPOCHS
     for _ in range(2):  # the second time there is nothing left to train
         capsys.readouterr()
-        assert main(words_of(data_set, out, "--workers", "2", "--resume")) == 0
+        assert main(words_of(data_set, out, "--workers", "2", "--resume", "--image-cache", "0.02")) == 0
         assert results_of(out) == results_of(trained)
+        assert not (out / "decoded_images").exists()
     said = capsys.readouterr().out.splitlines()
     assert said[0].startswith("best epoch: ")
     assert said[-1].endswith(f"to {out}")
@@ -156,6 +166,37 @@ def test_two_processes(data_set: Path, tmp_path: Path):
     assert len(json.loads((out / "history.json").read_text())["loss"]) == 1
     assert [figures["n"] for figures in json.loads((out / "metrics.json").read_text()).values()] == [3, 3]
     assert [path.name for path in (out / "csv").iterdir()] == ["version_0"]
+    assert not (out / "decoded_images").exists()
+
+
+@pytest.mark.parametrize(("room", "train", "val"), [("0", EPOCHS, EPOCHS + 1), ("0.06", 1, 1)])
+def test_decoded_images_are_kept_until_the_end_and_change_nothing(
+    trained: Path, data_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, room: str, train: int, val: int
+):
+    """With room for all that is read again, an image is decoded once for all epochs and for the figures at the end."""
+    decoded: list[str] = []
+    for module in (data, image_cache):
+        monkeypatch.setattr(module, "read_image", lambda path: decoded.append(path) or read_image(path))
+    out = tmp_path / "out"
+    assert main(words_of(data_set, out, "--workers", "0", "--image-cache", room)) == 0
+    assert results_of(out) == results_of(trained)
+    assert not (out / "decoded_images").exists()
+    loaders, _ = data.make_loaders(data_set, "20x", "published")
+    times = {name: [decoded.count(path) for path in loader.dataset.images] for name, loader in loaders.items()}
+    assert times == {"train": [train] * 6, "val": [val] * 3, "test": [1] * 3}
+
+
+@pytest.mark.parametrize(("end", "everyone"), [(signal.SIGINT, True), (signal.SIGTERM, False)])
+def test_an_interrupted_training_leaves_no_decoded_images(data_set: Path, tmp_path: Path, end: signal.Signals, everyone: bool):
+    out = tmp_path / "out"
+    process = start(*words_of(data_set, out, "--workers", "2", "--epochs", "1000"))
+    wait_until(process, (out / "last.ckpt").is_file)
+    assert len(list((out / "decoded_images").iterdir())) == 9
+    (os.killpg if everyone else os.kill)(process.pid, end)
+    _, stderr = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert stderr.splitlines()[-1] == "interrupted"
+    assert not (out / "decoded_images").exists()
 
 
 @pytest.mark.parametrize(
@@ -191,6 +232,7 @@ def test_bad_options_end_with_2_and_one_message(
     [
         "--class-weights inverse", "--strategy horovod", "--precision 8", "--epochs 0", "--patience 0", "--devices 0",
         "--seed -1", "--workers -1", "--learning-rate 0", "--learning-rate -1", "--learning-rate nan", "--learning-rate x",
+        "--image-cache -1", "--image-cache nan", "--image-cache 1e308", "--image-cache x",
     ],
 )  # fmt: skip
 def test_words_that_mean_nothing_end_with_2(options: str, tmp_path: Path, capsys: Any):
@@ -220,12 +262,38 @@ def test_a_learning_rate_that_is_too_high_is_said_at_the_end(data_set: Path, tmp
     assert capsys.readouterr().err.startswith(
         "error: `validation loss` must be finite in some epoch, got none in this training"
     )
+    assert not (tmp_path / "decoded_images").exists()
 
 
 def test_there_are_no_more_gpus_than_there_are(data_set: Path):
     options = Namespace(devices=torch.cuda.device_count() + 1, num_nodes=1)
     with pytest.raises(InputError, match=r"`devices` must be at most the \d+ GPUs of this machine, got \d+ in --devices; take"):
         check_hardware(options, torch.device("cuda"), {})
+
+
+@pytest.mark.parametrize(
+    ("order", "device", "cpus", "workers"),
+    [
+        ("permutation", "cpu", 2, 0),
+        ("permutation", "cpu", 8, 2),
+        ("permutation", "cuda", 8, 8),
+        ("permutation", "cuda", 64, 16),
+        ("legacy", "cuda", 8, 0),
+    ],
+)
+def test_as_many_workers_as_there_are_cpus_to_use(
+    monkeypatch: pytest.MonkeyPatch, order: str, device: str, cpus: int, workers: int
+):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: set(range(cpus)))
+    assert train_command.default_workers(order, torch.device(device)) == workers
+
+
+def test_a_gpu_gets_its_batches_in_pinned_memory(data_set: Path, monkeypatch: pytest.MonkeyPatch):
+    for device in ("cpu", "cuda"):
+        monkeypatch.setattr(evaluate, "select_device", lambda name: torch.device(name))
+        options = make_parser().parse_args([*words_of(data_set, data_set), "--device", device])
+        loaders, _ = train_command.make_training_loaders(options, SEED)
+        assert {loader.pin_memory for loader in loaders.values()} == {device == "cuda"}
 
 
 def test_training_computes_full_float32_products():

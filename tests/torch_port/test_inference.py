@@ -1,0 +1,56 @@
+"""The ways to predict: float32 is the model's own function, compiled it is exact but for rounding, bfloat16 is near."""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+import torch
+from torch import nn
+
+from torch_port import evaluate
+from torch_port.inference import make_predictor
+from torch_port.model import Classifier, make_model
+
+
+@pytest.fixture(scope="module")
+def model() -> Classifier:
+    """A network whose batch norms have something to fold."""
+    torch.manual_seed(3)
+    made = make_model()
+    for module in made.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            nn.init.uniform_(module.running_mean, -0.2, 0.2)
+            nn.init.uniform_(module.running_var, 0.5, 1.5)
+    return evaluate.prepare_model(made, torch.device("cpu"))
+
+
+@pytest.fixture(scope="module")
+def images() -> torch.Tensor:
+    return torch.rand(2, 3, 64, 96, generator=torch.Generator().manual_seed(5)).contiguous(memory_format=torch.channels_last)
+
+
+@pytest.fixture(scope="module")
+def expected(model: Classifier, images: torch.Tensor) -> torch.Tensor:
+    with torch.no_grad():
+        return model.probabilities(images)
+
+
+def test_float32_is_the_model(model: Classifier, images: torch.Tensor, expected: torch.Tensor):
+    found = make_predictor(model)(images)
+    assert found.dtype == torch.float32
+    assert torch.equal(found, expected)
+
+
+def test_bfloat16_is_near_and_another(model: Classifier, images: torch.Tensor, expected: torch.Tensor):
+    found = make_predictor(model, precision="bf16-mixed")(images)
+    assert found.dtype == torch.float32
+    assert torch.allclose(found.sum(dim=1), torch.ones(2), atol=1e-6)  # softmax itself is float32
+    assert 0 < (found - expected).abs().max() < 0.05
+
+
+@pytest.mark.skipif(shutil.which("g++") is None, reason="needs a C++ compiler")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning", "ignore::FutureWarning")
+def test_compiled_is_exact_but_for_rounding(model: Classifier, images: torch.Tensor, expected: torch.Tensor):
+    found = make_predictor(model, compiled=True)(images)
+    assert (found - expected).abs().max() < 1e-5

@@ -1,0 +1,36 @@
+"""Freed memory stays in the process: a second large array costs no page faults. Processes of their own: it cannot be undone."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+from torch_port.memory import LARGEST_KEPT_BYTES
+
+PROGRAM = """
+import resource, sys
+import numpy as np
+from torch_port.memory import keep_freed_memory
+
+if sys.argv[1] == "kept":
+    keep_freed_memory()
+size = int(sys.argv[2])
+for _ in range(3):
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    np.ones(size, np.uint8)
+    faults = resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+print(faults)
+"""
+
+
+def count_faults(mode: str, size: int) -> int:
+    environment = {"GLIBC_TUNABLES": "", "MALLOC_MMAP_THRESHOLD_": str(1 << 20)} if mode == "given back" else {}
+    words = [sys.executable, "-c", PROGRAM, mode, str(size)]
+    return int(subprocess.run(words, capture_output=True, text=True, check=True, env=environment).stdout)
+
+
+def test_an_array_takes_up_what_an_earlier_one_left():
+    size = 40 << 20
+    assert size < LARGEST_KEPT_BYTES
+    assert count_faults("kept", size) < 20
+    assert count_faults("given back", size) >= size // (2 << 20)  # one for each page, of 2 MB at the most
