@@ -254,8 +254,8 @@ class Epochs(LegacyTask):
         return self._fit(1)
 
     def block(self, samples: int) -> list[Sample]:
-        """Train so many epochs and one before them, as the port's driver does."""
-        return self._fit(1 + samples)[1:]
+        """Train so many epochs."""
+        return self._fit(samples)
 
     def close(self) -> None:
         train = self.made["train"]

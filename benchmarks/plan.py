@@ -123,7 +123,7 @@ def _epoch(device: str, batch_sizes: tuple[int, ...], precisions: tuple[str, ...
     workers = default_workers(device, cores)
     for size in batch_sizes:
         contestants = _sides(precisions, process="epoch", workers=workers)  # of their own: for their memory
-        yield Comparison(what="epoch", task="epoch", contestants=contestants, options={"batch_size": size}, rounds=2, samples=2)
+        yield Comparison(what="epoch", task="epoch", contestants=contestants, options={"batch_size": size}, rounds=4, samples=1)
 
 
 def _inference(device: str, batch_sizes: tuple[int, ...], precisions: tuple[str, ...], cores: int) -> Iterator[Comparison]:

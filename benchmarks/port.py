@@ -283,8 +283,8 @@ class Epochs(PortTask):
         return self._fit(1)
 
     def block(self, samples: int) -> list[Sample]:
-        """Train so many epochs and one before them, which starts the workers."""
-        return self._fit(1 + samples)[1:]
+        """Train so many epochs; workers and decoded images are there from the first one."""
+        return self._fit(samples)
 
     def close(self) -> None:
         with observed_dtype(self.training.model) as dtypes, self.driver.autocast():

@@ -125,7 +125,9 @@ def make_project(folder: Path, *, code: Path | None = None) -> Project:
         project.write(name, f"# {name}\nVALUE = {number}\n".encode() * (1 + number % 5))
     if code is not None:
         shutil.rmtree(project.path("parity"))
-        shutil.copytree(code / "parity", project.path("parity"), ignore=shutil.ignore_patterns("__pycache__"))
+        for package in ("parity", "benchmarks"):
+            ignored = shutil.ignore_patterns("__pycache__")
+            shutil.copytree(code / package, project.path(package), ignore=ignored, dirs_exist_ok=True)
         for name in LIMITS:
             shutil.copyfile(code / name, project.path(name))
     for name in ("Ada", "Grace", "Mallory"):
