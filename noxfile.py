@@ -136,7 +136,7 @@ def tests(session: nox.Session) -> None:
     """Test everything that takes less than 15 minutes on two cores."""
     sync(session, "requirements-core.txt")
     # Whole runs take both cores; a choice of tests (-k) may leave one of the two with none.
-    for words in (["tests/parity", "--numprocesses", "2"], WHOLE_RUNS):
+    for words in (["tests/parity", "tests/benchmarks", "--numprocesses", "2"], WHOLE_RUNS):
         session.run(
             "python", "-m", "pytest", *words, "-m", "not slow", *session.posargs,
             env=session_environment(session), success_codes=[0, 5] if session.posargs else [0],
@@ -148,7 +148,7 @@ def proofs(session: nox.Session) -> None:
     """Prove what is too long for the tests: whole runs on the demo and on real tissue."""
     sync(session, "requirements-core.txt")
     session.run(
-        "python", "-m", "pytest", "tests/parity", *WHOLE_RUNS, "-m", "slow", "-s", *session.posargs,
+        "python", "-m", "pytest", "tests/parity", "tests/benchmarks", *WHOLE_RUNS, "-m", "slow", "-s", *session.posargs,
         env=session_environment(session),
     )  # fmt: skip
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import torch
 from sklearn.utils.class_weight import compute_class_weight
@@ -168,7 +169,12 @@ def make_loaders(
         )
         batches = _make_batches(dataset, batch_size, order=epoch_order, seed=seed if name == "train" else None)
         loaders[name] = DataLoader(
-            dataset, batch_sampler=batches, num_workers=num_workers, persistent_workers=num_workers > 0, pin_memory=pin_memory
+            dataset,
+            batch_sampler=batches,
+            num_workers=num_workers,
+            persistent_workers=num_workers > 0,
+            pin_memory=pin_memory,
+            worker_init_fn=_start_worker,
         )
     return loaders, class_names
 
@@ -181,7 +187,17 @@ def make_evaluation_loader(source: DataLoader, image_scale: float, *, quirks: Qu
     known = source.dataset
     augmentations = test_augmentations(image_scale, quirks=quirks)
     dataset = LungHistDataset(known.images, known.labels, known.num_classes, augmentations, known.read)
-    return DataLoader(dataset, batch_size=source.batch_sampler.batch_size, num_workers=source.num_workers)
+    return DataLoader(
+        dataset,
+        batch_size=source.batch_sampler.batch_size,
+        num_workers=source.num_workers,
+        worker_init_fn=source.worker_init_fn,
+    )
+
+
+def _start_worker(worker: int) -> None:
+    """Let OpenCV compute in one thread, as torch does in a worker: the other CPUs are for the other workers."""
+    cv2.setNumThreads(0)  # 1 would wait for ever for threads that a fork leaves behind
 
 
 def _make_batches(dataset: LungHistDataset, batch_size: int, *, order: str, seed: int | None) -> Sampler:

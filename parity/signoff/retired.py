@@ -16,6 +16,7 @@ RETIRED = (
     "parity/demo/training.py",
     "parity/demo/settling.py",
     "parity/faults/legacy_worker.py",
+    "benchmarks/legacy.py",
     "tests/legacy_tf/*",
     "tests/parity/faults/*",  # the suite of planted faults records the legacy
     "tests/end_to_end/*",

@@ -36,7 +36,9 @@ REQUIRED = (
 
 def test_the_correct_port_passes_after_an_interruption(baseline: Finished):
     assert baseline.code == 0, baseline.stdout + baseline.stderr
-    assert re.match(r"PASS \(11 of 11 required gates; (9|10) not run: augment, loss,", baseline.report["headline"])  # 9 with a benchmark
+    assert re.match(
+        r"PASS \(11 of 11 required gates; (9|10) not run: augment, loss,", baseline.report["headline"]
+    )  # 9 with a benchmark
     assert "legacy unwitnessed" in baseline.report["headline"]
     assert [gate["gate"] for gate in baseline.report["gates"]] == list(GATES)
     coverage = baseline.report["coverage"]

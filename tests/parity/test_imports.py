@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import doctest
 import importlib
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,9 +24,20 @@ LEGACY_FILES = (
     "parity/demo/training.py",
     "parity/demo/settling.py",
     "parity/faults/legacy_*.py",
+    "benchmarks/legacy.py",
     "legacy_tf/**/*.py",
 )
-PORT_FILES = ("parity/sides/port*.py", "parity/gates/*/port.py", "parity/faults/port_*.py", "torch_port/**/*.py")
+PORT_FILES = (
+    "parity/sides/port*.py",
+    "parity/gates/*/port.py",
+    "parity/faults/port_*.py",
+    "benchmarks/port.py",
+    "torch_port/**/*.py",
+)
+CORE_PACKAGES = ("parity/**/*.py", "benchmarks/**/*.py")
+# What runs in either side's process, or times it, and what the standard library and the project's lines are enough for.
+BARE_FILES = tuple(f"benchmarks/{name}.py" for name in ("memory", "plan", "timing", "worker"))
+BARE_IMPORTS = {"parity.lines", "parity.lines.serve", "benchmarks.timing", "benchmarks.timing.Slowed", "benchmarks.timing.Task"}
 # A recorder may ask what a layer is, but may not make one, nor a loss, an optimizer, a metric or a training loop of its own.
 FORBIDDEN_CALLS = (
     "tf.keras.layers.",
@@ -43,8 +55,14 @@ FORBIDDEN_CALLS = (
     "F.",
 )
 FORBIDDEN_METHODS = {"backward", "fit", "train_on_batch", "apply_gradients", "zero_grad"}
-# The optimizer gate injects gradients where `fit` would hand over its own: into the optimizer that the legacy compiled.
-ALLOWED_CALLS = {"parity/gates/optimizer/legacy.py": {"optimizer.apply_gradients"}}
+ALLOWED_CALLS = {
+    # The gate injects gradients where `fit` would hand over its own: into the optimizer that the legacy compiled.
+    "parity/gates/optimizer/legacy.py": {"optimizer.apply_gradients"},
+    # The model's own `fit`, with a callback that looks at the clock.
+    "benchmarks/legacy.py": {"fit"},
+    # One step on a resident batch, as Lightning does it: nothing of it takes a step without a loader.
+    "benchmarks/port.py": {"self.optimizer.zero_grad", "loss.backward"},
+}
 
 
 def files(*patterns: str) -> set[Path]:
@@ -52,7 +70,7 @@ def files(*patterns: str) -> set[Path]:
 
 
 def core_files() -> set[Path]:
-    return files("parity/**/*.py") - files(*LEGACY_FILES, *PORT_FILES)
+    return files(*CORE_PACKAGES) - files(*LEGACY_FILES, *PORT_FILES)
 
 
 def imported(path: Path) -> Iterator[str]:
@@ -105,8 +123,26 @@ def test_every_core_module_imports_here_and_its_examples_are_true(path: Path):
         assert doctest.testmod(importlib.import_module(name)).failed == 0
 
 
+def test_the_walk_covers_the_benchmark():
+    core = {path.name for path in core_files() if path.parent.name == "benchmarks"}
+    assert core >= {"audit.py", "cli.py", "drive.py", "intervals.py", "memory.py", "plan.py", "summary.py", "timing.py"}
+    assert not core & {"legacy.py", "port.py"}
+    assert PROJECT / "benchmarks" / "port.py" in drivers() & files(*PORT_FILES)
+    assert (PROJECT / "benchmarks" / "legacy.py" in drivers() & files(*LEGACY_FILES)) != legacy_is_gone(PROJECT)
+
+
+@pytest.mark.parametrize("name", BARE_FILES)
+def test_what_times_needs_no_package(name: str):
+    path = PROJECT / name
+    assert {found for found in imported(path) if found.partition(".")[0] not in sys.stdlib_module_names} <= BARE_IMPORTS
+
+
 def recorders() -> set[Path]:
     return files("parity/gates/*/legacy.py", "parity/gates/*/port.py", "parity/sides/*.py")
+
+
+def drivers() -> set[Path]:
+    return files("benchmarks/legacy.py", "benchmarks/port.py")
 
 
 def calls(path: Path) -> Iterator[str]:
@@ -115,12 +151,24 @@ def calls(path: Path) -> Iterator[str]:
             yield ast.unparse(node.func)
 
 
-@pytest.mark.parametrize("path", sorted(recorders()), ids=lambda path: str(path.relative_to(PROJECT)))
-def test_a_recorder_drives_the_real_thing_and_has_none_of_its_own(path: Path):
+@pytest.mark.parametrize("path", sorted(recorders() | drivers()), ids=lambda path: str(path.relative_to(PROJECT)))
+def test_a_recorder_or_driver_drives_the_real_thing_and_has_none_of_its_own(path: Path):
     made = {name for name in calls(path) if name.startswith(FORBIDDEN_CALLS) or name.rpartition(".")[2] in FORBIDDEN_METHODS}
     assert made == ALLOWED_CALLS.get(str(path.relative_to(PROJECT)), set())
+
+
+# What a driver's classes may be: something to time, or something that looks on.
+BASES = {"Task", "LegacyTask", "PortTask", "tf.keras.callbacks.Callback", "Callback", "TorchDispatchMode"}
+
+
+def bases(path: Path) -> set[str]:
     classes = [node for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.ClassDef)]
-    assert all(not node.bases for node in classes)
+    return {ast.unparse(base) for node in classes for base in node.bases}
+
+
+@pytest.mark.parametrize("path", sorted(recorders() | drivers()), ids=lambda path: str(path.relative_to(PROJECT)))
+def test_no_recorder_or_driver_makes_a_class_of_a_framework_its_own(path: Path):
+    assert bases(path) <= (BASES if path in drivers() else set())
 
 
 def test_the_rule_sees_a_recorder_with_a_layer(tmp_path: Path):
@@ -128,3 +176,6 @@ def test_the_rule_sees_a_recorder_with_a_layer(tmp_path: Path):
     path.write_text("def record(side, out):\n    return nn.Linear(3, 3)\n")
     assert list(calls(path)) == ["nn.Linear"]
     assert "nn.Linear".startswith(FORBIDDEN_CALLS)
+    path.write_text("class Mine(nn.Module):\n    pass\n")
+    assert bases(path) == {"nn.Module"}
+    assert not bases(path) & BASES

@@ -156,6 +156,21 @@ def test_batches_are_the_same_from_decoded_images_on_disk(data_set, tmp_path, mo
     assert (max(decoded.count(path) for path in paths) > 1) == (room < len(paths))
 
 
+def test_a_worker_computes_in_one_thread(data_set):
+    before = cv2.getNumThreads()
+    cv2.setNumThreads(3)
+    cv2.resize(np.zeros((1200, 1600, 3), np.uint8), (800, 600))  # starts the threads, which a worker does not inherit
+    try:
+        for workers, threads in ((0, 3), (1, 1)):
+            train = load(data_set, splits=["train"], num_workers=workers)[0]["train"]
+            train.dataset.augment = lambda image: {"image": np.full((1, 1, 3), cv2.getNumThreads(), np.float32)}
+            for loader in (train, data.make_evaluation_loader(train, SCALE)):
+                loader.dataset.augment = train.dataset.augment
+                assert {int(image.max()) for images, _ in loader for image in images} == {threads}
+    finally:
+        cv2.setNumThreads(before)
+
+
 def test_a_draw_is_augmented_from_its_stream(data_set):
     dataset = load(data_set, splits=["train"])[0]["train"].dataset
     image, label = dataset[Draw(2, 99)]
