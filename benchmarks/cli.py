@@ -49,9 +49,9 @@ def run(
     image_scale: Annotated[float, typer.Option(help="Network input as a fraction of 1200x1600.")] = 0.25,
     out: Annotated[Path, typer.Option(help="Folder of the results.")] = FOLDER,
 ) -> None:
-    """Measure both sides and write results.json, report.md and epoch.svg.
+    """Measure both sides and write results.json, report.md and, of epochs, epoch.svg.
 
-    Ends with 0; 1 if a check of the measurement itself fails; 2 bad input.
+    Ends with 0; 1 if a check of the measurement itself fails or nothing was measured; 2 bad input.
     """
     device = choose_device(choose_word("--device", device, ("cpu", "cuda")) if device else None)
     precisions = choose_words("--precision", precision or ("fp32,tf32,bf16" if device == "cuda" else "fp32,bf16"), PRECISIONS)
@@ -96,8 +96,9 @@ def _show(folder: Path) -> int:
     results = read_results(folder)
     write_report(folder, results)
     print(render(results))
-    print(f"wrote {folder / 'results.json'}, report.md and epoch.svg beside it")
-    return int(any(check.verdict == FAIL for comparison in results["comparisons"] for check in audit(comparison)))
+    print(f"wrote {folder / 'results.json'} and report.md beside it")
+    checks = [check for comparison in results["comparisons"] for check in audit(comparison)]
+    return int(not checks or any(check.verdict == FAIL for check in checks))
 
 
 def _read_sizes(text: str) -> tuple[int, ...]:

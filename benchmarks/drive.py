@@ -43,7 +43,7 @@ class Processes:
             WorkerError: It cannot be started.
         """
         key = (contestant.side, contestant.precision, contestant.process, image_scale)
-        if key not in self._started:
+        if key not in self._started or self._started[key][0].has_ended:
             log = self.logs / f"{'-'.join(str(word) for word in key)}.txt"
             start = time.perf_counter()
             try:

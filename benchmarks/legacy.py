@@ -12,6 +12,7 @@ from typing import Any
 from unittest.mock import patch
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")  # the port computes on the same GPU
 
 import numpy as np
 import tensorflow as tf

@@ -47,6 +47,7 @@ class Driver:
         self.settings = settings
         self.device = evaluate.select_device(settings["device"])
         self.precision = settings["precision"]
+        self.allow_tf32()
         self.folder = tempfile.TemporaryDirectory(prefix="bench-port-", dir=settings["scratch"])
 
     def about(self) -> dict[str, Any]:
@@ -58,7 +59,7 @@ class Driver:
             "threads": torch.get_num_threads(),
             "device": torch.cuda.get_device_name(self.device) if cuda else "cpu",
             "flags": {
-                "tf32": self.precision == "tf32",
+                "tf32": torch.backends.cudnn.allow_tf32,
                 "cudnn_benchmark": torch.backends.cudnn.benchmark,
                 "onednn": torch.backends.mkldnn.is_available(),
                 "channels_last": True,
@@ -86,8 +87,12 @@ class Driver:
     def model(self) -> Any:
         """Return the network in its shipped settings, with the checkpoint's weights."""
         made = evaluate.prepare_model(weights.load_checkpoint(self.settings["checkpoint"]), self.device)
-        torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = self.precision == "tf32"
+        self.allow_tf32()  # which the shipped settings do not
         return made
+
+    def allow_tf32(self) -> None:
+        """Let the GPU compute in TF32 if that is what is measured."""
+        torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = self.precision == "tf32"
 
     def autocast(self) -> AbstractContextManager[Any]:
         return torch.autocast(self.device.type, torch.bfloat16) if self.precision == "bf16" else nullcontext()

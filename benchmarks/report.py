@@ -31,6 +31,7 @@ def write_report(folder: Path, results: dict[str, Any]) -> None:
     """Write the report, and the figure where there are epochs."""
     (folder / REPORT).write_text(render(results) + "\n", encoding="utf-8")
     epochs = [epoch for comparison in _epochs_of(results) for epoch in make_epochs(results, comparison)]
+    (folder / FIGURE).unlink(missing_ok=True)
     if epochs:
         write_epochs(folder / FIGURE, epochs)
 
@@ -60,8 +61,9 @@ def _render_conditions(results: dict[str, Any]) -> str:
         flags = ", ".join(f"{name} {_say(value)}" for name, value in about["flags"].items())
         lines.append(f"- {side}: {about['device']}, {about['threads']} threads, {flags}; {versions}")
     lines.append(
-        "- times are medians, speeds are ratios to the first row, both with 95 % bootstrap intervals over rounds; a round is a "
-        "block of each, in turns (ABBA), each side and precision in a process of its own"
+        "- times are medians with 95 % bootstrap intervals; speeds are ratios to the first row, with Student's 95 % intervals "
+        "over rounds. A round is a block of each, in turns (ABBA); each side and precision has a process of its own. The port "
+        "keeps freed memory and asks for large pages by itself; the legacy runs as it is"
     )
     return "\n".join(lines)
 

@@ -195,11 +195,13 @@ class Agreement:
         difference: The largest of a probability.
         changed: Images whose most probable class is another.
         images: Their number.
+        batch_size: Of the images.
     """
 
     task: str
     contestant: str
     precision: str
+    batch_size: int
     difference: float
     changed: int
     images: int
@@ -211,7 +213,7 @@ def list_agreement(comparison: dict[str, Any]) -> list[Agreement]:
     reference = _probabilities(base)
     if reference is None:
         return []
-    return [_compare(comparison["task"], row, reference, found) for row in others if (found := _probabilities(row)) is not None]
+    return [_compare(comparison, row, reference, found) for row in others if (found := _probabilities(row)) is not None]
 
 
 def _probabilities(row: dict[str, Any]) -> np.ndarray | None:
@@ -219,10 +221,11 @@ def _probabilities(row: dict[str, Any]) -> np.ndarray | None:
     return None if found is None else np.array(found)
 
 
-def _compare(task: str, row: dict[str, Any], reference: np.ndarray, found: np.ndarray) -> Agreement:
+def _compare(comparison: dict[str, Any], row: dict[str, Any], reference: np.ndarray, found: np.ndarray) -> Agreement:
     if found.shape != reference.shape:
         raise ValueError(f"`probabilities` must be {reference.shape}, got {found.shape} of {row['name']}")
     return Agreement(
-        task=task, contestant=row["name"], precision=row["precision"], difference=float(np.abs(found - reference).max()),
+        task=comparison["task"], contestant=row["name"], precision=row["precision"],
+        batch_size=comparison["options"]["batch_size"], difference=float(np.abs(found - reference).max()),
         changed=int((found.argmax(axis=1) != reference.argmax(axis=1)).sum()), images=len(found),
     )  # fmt: skip

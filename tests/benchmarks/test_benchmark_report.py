@@ -351,7 +351,6 @@ def test_bars_of_two_batch_sizes_can_be_told_apart(tmp_path: Path):
     assert len(names) == 6
 
 
-@pytest.mark.xfail(reason="the figure of an earlier benchmark stays beside the report")
 def test_the_figure_of_an_earlier_benchmark_goes(tmp_path: Path):
     write_report(tmp_path, make_whole())
     write_report(tmp_path, make_results(make_compute()))

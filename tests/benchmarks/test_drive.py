@@ -176,16 +176,12 @@ def test_a_task_that_failed_is_closed(tmp_path: Path, measure: Measure):
     assert "close port" in turns(tmp_path)
 
 
-@pytest.mark.xfail(
-    reason="a process that has ended is asked again, and closing it raises BrokenPipeError: no report is written"
-)
 def test_the_end_of_a_process_does_not_end_the_benchmark(measure: Measure):
     died = comparison(contestant("legacy"), contestant("port", dies=0), rounds=2)
     found = measure(died, comparison(contestant("legacy"), contestant("port"), rounds=2))
     assert all(is_measured(find(each, "legacy")) for each in found)
 
 
-@pytest.mark.xfail(raises=BrokenPipeError, reason="what could not be sent is sent again when the pipe is closed")
 def test_a_process_that_has_ended_can_be_closed(tmp_path: Path):
     worker = drive.Worker("port", ["benchmarks.worker", "port"], log=tmp_path / "log.txt", environment={})
     worker._process.kill()
@@ -195,7 +191,6 @@ def test_a_process_that_has_ended_can_be_closed(tmp_path: Path):
     worker.close()
 
 
-@pytest.mark.xfail(reason="a process that has ended is asked again and again")
 def test_a_process_that_ended_is_started_again_for_the_next_comparison(measure: Measure):
     found = measure(comparison(contestant("port", dies=0), rounds=2), comparison(contestant("port"), rounds=2))
     assert [is_measured(row) for each in found for row in each["contestants"]] == [False, True]

@@ -16,7 +16,7 @@ from parity.workspace import Workspace
 
 NOT_MEASURED = "not measured with this code: nox -s bench measures it, and the next run takes it up"
 INFORMS = "informs, decides nothing: no limit for this device in gates.toml"
-NOT_EXACT = "informs, decides nothing: bfloat16 has 8 significant bits, and whoever asks for it accepts them"
+SIGNIFICANT_BITS = {"bf16": 8, "tf32": 11}
 
 
 def rates(workspace: Workspace) -> list[Rate]:
@@ -28,7 +28,9 @@ def compare(workspace: Workspace, gates_file: GatesFile) -> GateResult:
     if not workspace.benchmark.is_file():
         return GateResult(gate="throughput", checks=(), expected=0, compared=0, reason=NOT_MEASURED)
     results = read_results(workspace.benchmark)
-    found = [found for comparison in results["comparisons"] for found in list_agreement(comparison)]
+    found = [
+        found for comparison in results["comparisons"] if comparison["what"] != "self" for found in list_agreement(comparison)
+    ]
     checks = (*_speed_checks(list_rates(results), gates_file), *_agreement_checks(found, gates_file))
     reason = "" if checks else "the benchmark has no row with both sides"
     return GateResult(gate="throughput", checks=checks, expected=len(checks), compared=len(checks), reason=reason)
@@ -54,12 +56,16 @@ def _agreement_checks(found: list[Agreement], gates_file: GatesFile) -> Iterator
         limit = gates_file.limit("decisions/probabilities") if row.precision == "fp32" else None
         far = limit is not None and row.difference > limit.value
         yield Check(
-            id=f"throughput/{row.precision}/{row.task}/{row.contestant.replace(' ', '-')}/probabilities",
+            id=f"throughput/{row.precision}/{row.task}/{row.contestant.replace(' ', '-')}-batch{row.batch_size}/probabilities",
             verdict=Verdict.FAIL if far else Verdict.PASS,
             observed=row.difference,
             limit=None if limit is None else limit.value,
             unit="probability",
             n=row.images,
             worst=f"{row.changed} of {row.images} decisions changed",
-            reason=NOT_EXACT if limit is None else limit.reason,
+            reason=_not_exact(row.precision) if limit is None else limit.reason,
         )
+
+
+def _not_exact(precision: str) -> str:
+    return f"informs, decides nothing: {precision} has {SIGNIFICANT_BITS[precision]} significant bits, and is asked for by name"
