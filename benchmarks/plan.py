@@ -49,8 +49,8 @@ class Comparison:
     task: str
     contestants: tuple[Contestant, ...]
     options: dict[str, Any] = field(default_factory=dict)
-    rounds: int = 4
-    samples: int = 3
+    rounds: int = 8
+    samples: int = 1
     image_scale: float | None = None
 
 
@@ -103,9 +103,7 @@ def _data(device: str, batch_sizes: tuple[int, ...], precisions: tuple[str, ...]
         for count in counts
     ]  # fmt: skip
     contestants = (Contestant(name="legacy", side="legacy"), *port)
-    yield Comparison(
-        what="data", task="data", contestants=contestants, options={"batch_size": batch_sizes[0]}, rounds=4, samples=1
-    )
+    yield Comparison(what="data", task="data", contestants=contestants, options={"batch_size": batch_sizes[0]}, rounds=6)
 
 
 def _compute(device: str, batch_sizes: tuple[int, ...], precisions: tuple[str, ...], cores: int) -> Iterator[Comparison]:
@@ -116,7 +114,7 @@ def _compute(device: str, batch_sizes: tuple[int, ...], precisions: tuple[str, .
         options = {"batch_size": size}
         yield Comparison(what="compute", task="training_step", contestants=_sides(precisions), options=options)
         forward = (*_sides(precisions), *compiled)
-        yield Comparison(what="compute", task="forward", contestants=forward, options=options, samples=5)
+        yield Comparison(what="compute", task="forward", contestants=forward, options=options, samples=2)
 
 
 def _epoch(device: str, batch_sizes: tuple[int, ...], precisions: tuple[str, ...], cores: int) -> Iterator[Comparison]:
@@ -146,7 +144,7 @@ def _self(device: str, batch_sizes: tuple[int, ...], precisions: tuple[str, ...]
         Contestant(name="port, 5 % slower", side="port", process="second", options={"slowdown": PLANTED_SLOWDOWN}),
     )
     yield Comparison(
-        what="self", task="forward", contestants=contestants, options={"batch_size": batch_sizes[0]}, rounds=16, samples=8,
+        what="self", task="forward", contestants=contestants, options={"batch_size": batch_sizes[0]}, rounds=48, samples=2,
         image_scale=SELF_SCALE,
     )  # fmt: skip
 

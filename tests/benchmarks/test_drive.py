@@ -114,6 +114,7 @@ def test_contestants_take_turns_forwards_and_backwards(tmp_path: Path, measure: 
     assert steps == [(done, 15) for done in range(16)]
 
 
+@pytest.mark.slow  # it needs a quiet machine
 def test_what_takes_twice_as_long_is_half_as_fast(measure: Measure):
     (found,) = measure(comparison(contestant("legacy", seconds=0.04), contestant("port", seconds=0.02), rounds=2))
     assert failures(found) == set()

@@ -253,6 +253,7 @@ def test_a_planted_slowdown_is_exactly_that(clock: Clock, share: float):
     assert task.calls[-1] == "close"
 
 
+@pytest.mark.slow  # it needs a quiet machine
 def test_a_planted_slowdown_counts_what_the_device_does(opened: Open):
     """5 % of the time until the device is idle, not of the time that queueing takes."""
     stream = opened(Stream())
