@@ -68,7 +68,7 @@ def _faults(task: str, row: dict[str, Any], base: dict[str, Any]) -> Iterator[tu
     yield "synchronised", _drain_fault(samples)
     yield "warmed up", _warm_up_fault(row, samples)
     yield "same metrics", _difference("metrics", evidence, base["evidence"])
-    yield "same data", _source_fault(evidence.get("source"), base["evidence"].get("source"))
+    yield "same data", find_source_fault(evidence.get("source"), base["evidence"].get("source"))
     if task != "data":
         yield "precision", _precision_fault(row)
     if task == "epoch":
@@ -95,7 +95,8 @@ def _difference(name: str, evidence: dict[str, Any], base: dict[str, Any]) -> st
     return "" if found == expected else f"{found} instead of {expected}"
 
 
-def _source_fault(source: dict[str, Any] | None, base: dict[str, Any] | None) -> str:
+def find_source_fault(source: dict[str, Any] | None, base: dict[str, Any] | None) -> str:
+    """Say how images differ from those of the base; nothing if they are the same."""
     if source is None or base is None:
         return "nothing is known of the images"
     for name in ("kind", "sha256", "transforms"):

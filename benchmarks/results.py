@@ -13,6 +13,7 @@ from parity.reuse import LOCKS, PACKAGES, hash_package
 from parity.workspace import PROJECT
 
 SCHEMA = "benchmark/1"
+CONDITIONS = ("started", "host", "data", "code", "comparisons")
 FILE = "results.json"
 FOLDER = PROJECT / "runs" / "bench"  # where they are unless told otherwise, and where the next parity run looks
 
@@ -39,6 +40,9 @@ def read_results(path: Path) -> dict[str, Any]:
         raise bad_input("results", "be a benchmark's results.json", str(error), str(file), remedy) from error
     if not isinstance(results, dict) or results.get("schema") != SCHEMA:
         raise bad_input("schema", f"be {SCHEMA}", str(results)[:80], str(file), remedy)
+    missing = [name for name in CONDITIONS if name not in results]
+    if missing:
+        raise bad_input("results", f"hold {', '.join(CONDITIONS)}", f"no {', '.join(missing)}", str(file), remedy)
     return results
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.audit import FAIL, Check, audit, is_measured, seconds
+from benchmarks.audit import FAIL, Check, audit, find_source_fault, is_measured, seconds
 from benchmarks.intervals import Interval, median_seconds, speed_ratio
 
 NOT_MEASURED = "not measured"
@@ -56,7 +56,9 @@ def _make_row(row: dict[str, Any], base: dict[str, Any], checks: list[Check]) ->
     ratio, remark = None, ""
     if failed:
         remark = "no ratio: " + "; ".join(f"{check.check} ({check.contestant}): {check.found}" for check in failed)
-    elif row is not base and is_measured(base):
+    elif row is not base and not is_measured(base):
+        remark = f"no ratio: {base['name']} was not measured"
+    elif row is not base:
         ratio = speed_ratio(seconds(base), seconds(row))
     return Row(
         contestant=row["name"], time=median_seconds(seconds(row)), images=row["images"], ratio=ratio,
@@ -175,12 +177,13 @@ def make_epochs(results: dict[str, Any], comparison: dict[str, Any]) -> list[Epo
 def _find_steps(results: dict[str, Any], size: int, image_size: list[int]) -> dict[str, float]:
     """Return the median seconds of a training step by contestant."""
     return {
-        row["name"]: median_seconds(seconds(row)).value
+        row.contestant: row.time.value
         for comparison in results["comparisons"]
         if comparison["task"] == "training_step"
         and comparison["options"]["batch_size"] == size
         and comparison["image_size"] == image_size
-        for row in filter(is_measured, comparison["contestants"])
+        for row in make_rows(comparison)
+        if row.time is not None and not row.remark
     }
 
 
@@ -213,7 +216,12 @@ def list_agreement(comparison: dict[str, Any]) -> list[Agreement]:
     reference = _probabilities(base)
     if reference is None:
         return []
-    return [_compare(comparison, row, reference, found) for row in others if (found := _probabilities(row)) is not None]
+    source = base["evidence"].get("source")
+    return [
+        _compare(comparison, row, reference, found)
+        for row in others
+        if (found := _probabilities(row)) is not None and not find_source_fault(row["evidence"].get("source"), source)
+    ]
 
 
 def _probabilities(row: dict[str, Any]) -> np.ndarray | None:

@@ -368,7 +368,6 @@ def test_without_a_base_there_is_no_ratio():
     assert failures(comparison) == {("same metrics", "port bf16")}, "the first that was measured is what the others are like"
 
 
-@pytest.mark.xfail(reason="there is no ratio, and no remark says why")
 def test_without_a_base_every_row_says_why_there_is_no_ratio():
     rows = shown(leave_out(make_compute(), "legacy fp32"))
     assert "legacy fp32" in rows["port fp32"].remark
