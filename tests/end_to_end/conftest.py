@@ -22,7 +22,7 @@ from parity.processes import INTERPRETER_VARIABLES
 from parity.workspace import PROJECT
 
 SCALE = "0.08"
-CODE = ("legacy_tf", "parity", "torch_port", "gates.toml", "declared.toml", "waivers.toml", "pyproject.toml")
+CODE = ("legacy_tf", "parity", "torch_port", "benchmarks", "gates.toml", "declared.toml", "waivers.toml", "pyproject.toml")
 TIMEOUT_S = 900
 STRANGE_ID = "a \"größe\" <script>alert(1)<b> & 'x'"
 
