@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,21 +10,21 @@ from typing import Annotated, Any
 import typer
 
 from benchmarks.audit import FAIL, audit
-from benchmarks.drive import describe_host, run_plan
+from benchmarks.drive import run_plan
+from benchmarks.host import describe_host
 from benchmarks.plan import PRECISIONS, WHAT, make_plan
-from benchmarks.report import render, write_report
+from benchmarks.report import write_report
 from benchmarks.results import FOLDER, SCHEMA, hash_measured_code, merge_results, read_results, write_results
 from parity.console import show_progress
 from parity.contract import RESOLUTIONS
 from parity.demo.cache import DEMO, make_checkpoint, make_dataset
-from parity.errors import BadInputError, bad_input
-from parity.options import choose_word, choose_words
+from parity.errors import bad_input
+from parity.options import choose_word, choose_words, run_app
 from parity.pipeline import choose_device
 from parity.provenance import is_demo
 from parity.reuse import PACKAGES
 from parity.workspace import PROJECT
 
-BAD_INPUT_EXIT_CODE = 2
 app = typer.Typer(
     add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False,
     help="Time both sides, in turns, at the same work.",
@@ -58,10 +57,11 @@ def run(
     if device == "cpu" and "tf32" in precisions:
         raise bad_input("--precision", "be fp32 or bf16 on a CPU", precision, "the command line", "leave tf32 out")
     sizes = _read_sizes(batch_sizes)
+    host = describe_host()
     legacy = (PROJECT / PACKAGES["legacy"]).is_dir()
     plan = make_plan(
         choose_words("--what", what, WHAT), device=device, batch_sizes=sizes, precisions=precisions, legacy=legacy,
-        cores=describe_host()["cores"],
+        cores=host["cores"],
     )  # fmt: skip
     out.mkdir(parents=True, exist_ok=True)
     with show_progress() as listen, tempfile.TemporaryDirectory(prefix="scratch-", dir=out) as scratch:
@@ -71,7 +71,7 @@ def run(
             "data": str(data.resolve()), "checkpoint": str(checkpoint.resolve()), "device": device, "split": split,
             "resolution": choose_word("--resolution", resolution, RESOLUTIONS), "scratch": str(Path(scratch).resolve()),
         }  # fmt: skip
-        conditions = _describe(data)
+        conditions = _describe(data, host)
 
         def keep(comparisons: list[dict[str, Any]]) -> None:
             write_results(out, {**conditions, "comparisons": comparisons})
@@ -94,8 +94,7 @@ def merge(
 def _show(folder: Path) -> int:
     """Write and print the report; return the exit code."""
     results = read_results(folder)
-    write_report(folder, results)
-    print(render(results))
+    print(write_report(folder, results))
     print(f"wrote {folder / 'results.json'} and report.md beside it")
     checks = [check for comparison in results["comparisons"] for check in audit(comparison)]
     return int(not checks or any(check.verdict == FAIL for check in checks))
@@ -108,12 +107,12 @@ def _read_sizes(text: str) -> tuple[int, ...]:
     return tuple(dict.fromkeys(int(word) for word in words))
 
 
-def _describe(data: Path) -> dict[str, Any]:
+def _describe(data: Path, host: dict[str, Any]) -> dict[str, Any]:
     """Return the conditions of a benchmark."""
     return {
         "schema": SCHEMA,
         "started": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-        "host": describe_host(),
+        "host": host,
         "data": "demo" if is_demo(str(data)) else data.name,
         "code": hash_measured_code(),
     }
@@ -121,11 +120,4 @@ def _describe(data: Path) -> dict[str, Any]:
 
 def main() -> None:
     """Run the command line; bad input is one message and exit code 2."""
-    try:
-        app()
-    except BadInputError as error:
-        print(f"\nbench: {error}", file=sys.stderr)
-        sys.exit(BAD_INPUT_EXIT_CODE)
-    except KeyboardInterrupt:
-        print("\nbench: interrupted; what was measured so far is in the folder of the results", file=sys.stderr)
-        sys.exit(130)
+    run_app(app, "bench", interrupted="what was measured so far is in the folder of the results")

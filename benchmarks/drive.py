@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import platform
-import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -13,11 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.memory import PeakMemory
-from benchmarks.plan import Comparison, Contestant
+from benchmarks.plan import GRADCAM_IMAGES, Comparison, Contestant
 from parity.errors import BadInputError
 from parity.lines import Worker, WorkerError
 from parity.processes import Listener
-from parity.workspace import PROJECT
 
 HEIGHT_PX, WIDTH_PX = 1200, 1600
 
@@ -107,7 +103,7 @@ def _write_inputs(processes: Processes, contestants: Sequence[Contestant], scale
     for contestant in contestants:
         try:
             worker, _ = processes.find(contestant, scale)
-            worker.ask("write_inputs", folder=str(processes.inputs(scale)), batch_sizes=sorted({2, *batch_sizes}))
+            worker.ask("write_inputs", folder=str(processes.inputs(scale)), batch_sizes=sorted({GRADCAM_IMAGES, *batch_sizes}))
             return
         except WorkerError as error:
             last = error
@@ -167,30 +163,3 @@ def _noted(row: dict[str, Any]) -> Iterator[None]:
         yield
     except WorkerError as error:
         row["error"] = str(error)
-
-
-def describe_host() -> dict[str, Any]:
-    """Return what the numbers depend on and no driver knows: processor, cores, memory, graphics driver."""
-    info = Path("/proc/cpuinfo").read_text(encoding="utf-8") if Path("/proc/cpuinfo").exists() else ""
-    found = dict(line.split(":", 1) for line in info.splitlines() if ":" in line)
-    processor = {key.strip(): value.strip() for key, value in found.items()}
-    flags = processor.get("flags", "").split()
-    return {
-        "processor": processor.get("model name", platform.processor()),
-        "matrix_units": [flag for flag in ("avx2", "avx512f", "avx512_bf16", "amx_bf16") if flag in flags],
-        "cores": len(os.sched_getaffinity(0)),
-        "memory_gb": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9, 1),
-        "system": platform.platform(),
-        "gpu": _gpu(),
-    }
-
-
-def _gpu() -> dict[str, str] | None:
-    """Return name and driver of the first GPU, as NVIDIA's tool says them; None without one."""
-    try:
-        words = ["nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader"]
-        line = subprocess.run(words, capture_output=True, text=True, check=True, cwd=PROJECT).stdout.splitlines()[0]
-    except (OSError, subprocess.CalledProcessError, IndexError):
-        return None
-    name, driver = (word.strip() for word in line.split(","))
-    return {"name": name, "driver": driver}

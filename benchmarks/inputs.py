@@ -17,6 +17,13 @@ def write_batch(folder: Path, images: np.ndarray, labels: np.ndarray) -> None:
     np.save(folder / f"labels{len(labels)}.npy", labels)
 
 
+def write_batches(folder: Path, images: np.ndarray, labels: np.ndarray, sizes: Iterable[int]) -> None:
+    """Write a batch of each size; images come again where there are too few."""
+    for size in sizes:
+        rows = np.arange(size) % len(images)
+        write_batch(folder, images[rows], labels[rows])
+
+
 def read_batch(folder: Path, size: int) -> tuple[np.ndarray, np.ndarray]:
     """Return the batch of `write_batch` that has this many images."""
     images = np.load(folder / f"images{size}.npy", allow_pickle=False)
@@ -26,6 +33,11 @@ def read_batch(folder: Path, size: int) -> tuple[np.ndarray, np.ndarray]:
 def describe_batch(images: np.ndarray) -> dict[str, Any]:
     """Return the evidence of a resident batch (N, H, W, 3): where it is, and the hash of its bytes."""
     return {"kind": "resident", "sha256": hashlib.sha256(np.ascontiguousarray(images).tobytes()).hexdigest()}
+
+
+def transform_names(pipeline: Any) -> list[str]:
+    """Return the names of the transforms of an albumentations pipeline, in order."""
+    return [type(transform).__name__ for transform in pipeline.transforms]
 
 
 def describe_files(paths: Iterable[str | Path], transforms: Iterable[str], images: np.ndarray) -> dict[str, Any]:

@@ -44,8 +44,12 @@ class Interval:
 def median_seconds(blocks: Blocks, level: float = LEVEL) -> Interval:
     """Return the median time with the interval of the median of resampled rounds."""
     rows = _array(blocks)
-    medians = np.median(_resampled(rows, _draw(len(rows), rows.shape[1])), axis=1)
-    return _interval(float(np.median(rows)), medians, level, rows.size)
+    rounds, samples = rows.shape
+    rng = np.random.default_rng(SEED)
+    drawn = rng.integers(rounds, size=(RESAMPLES, rounds, 1)), rng.integers(samples, size=(RESAMPLES, rounds, samples))
+    medians = np.median(rows[drawn], axis=(1, 2))
+    low, high = np.quantile(medians, [(1 - level) / 2, (1 + level) / 2])
+    return Interval(value=float(np.median(rows)), low=float(low), high=float(high), n=rows.size)
 
 
 def speed_ratio(base: Blocks, other: Blocks, level: float = LEVEL) -> Interval:
@@ -71,21 +75,3 @@ def _array(blocks: Blocks) -> np.ndarray:
     if rows.ndim != 2 or not rows.size or not (np.isfinite(rows) & (rows > 0)).all():
         raise ValueError("`blocks` must be rounds of as many positive times, one at least")
     return rows
-
-
-def _draw(rounds: int, samples: int) -> tuple[np.ndarray, np.ndarray]:
-    rng = np.random.default_rng(SEED)
-    return (
-        rng.integers(rounds, size=(RESAMPLES, rounds, 1)),
-        rng.integers(samples, size=(RESAMPLES, rounds, samples)),
-    )
-
-
-def _resampled(rows: np.ndarray, draw: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
-    found: np.ndarray = rows[draw].reshape(RESAMPLES, -1)
-    return found
-
-
-def _interval(value: float, found: np.ndarray, level: float, n: int) -> Interval:
-    low, high = np.quantile(found, [(1 - level) / 2, (1 + level) / 2])
-    return Interval(value=value, low=float(low), high=float(high), n=n)

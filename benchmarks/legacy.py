@@ -17,13 +17,13 @@ os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")  # the port computes 
 import numpy as np
 import tensorflow as tf
 
-from benchmarks.inputs import describe_batch, describe_files, read_batch, write_batch
-from benchmarks.timing import Sample, Task
+from benchmarks.inputs import describe_batch, describe_files, read_batch, transform_names, write_batches
+from benchmarks.plan import GRADCAM_IMAGES
+from benchmarks.timing import Mark, Sample, Task, split_epochs
 from legacy_tf import datasets, export, generator, gradcam, models, traintest
 
 CLASSES = 3
 PROBE = "conv3_block1_2_conv"  # a convolution, whose output says in what precision the network computes
-GRADCAM_IMAGES = 2
 NO_WEIGHTS = dict.fromkeys(range(CLASSES), 1.0)
 
 
@@ -64,9 +64,7 @@ class Driver:
         """Write a batch of augmented training images of each size; images come again where there are too few."""
         source = self.generators(max(batch_sizes))["train"]
         images, labels = source[0]
-        for size in batch_sizes:
-            rows = np.arange(size) % len(images)
-            write_batch(Path(folder), images[rows], labels[rows])
+        write_batches(Path(folder), images, labels, batch_sizes)
 
     def make_task(self, name: str, **options: Any) -> Task:
         tasks: dict[str, type[LegacyTask]] = {
@@ -215,28 +213,35 @@ class GradCam(LegacyTask):
 
 
 class EpochMarks(tf.keras.callbacks.Callback):
-    """Notes when the parts of each epoch begin, and how many images the accuracy has counted until then."""
+    """Notes when the parts of each epoch begin, and how many images the accuracy has counted until then.
+
+    Keras counts training and validation images in the same metric, which it empties before each.
+    """
 
     def __init__(self) -> None:
         super().__init__()
-        self.marks: list[tuple[str, float, int]] = []
+        self.marks: list[Mark] = []
+        self.trained = 0
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        self._mark("epoch")
+        self._mark(0, 0)
 
     def on_test_begin(self, logs: Any = None) -> None:
-        self._mark("validation")
+        self.trained = self._count()
+        self._mark(self.trained, 0)
 
     def on_test_end(self, logs: Any = None) -> None:
-        self._mark("end")
+        self._mark(self.trained, self._count())
 
     def on_train_end(self, logs: Any = None) -> None:
-        self._mark("epoch")
+        self._mark(0, 0)
 
-    def _mark(self, name: str) -> None:
+    def _count(self) -> int:
+        return int(next(metric for metric in self.model.metrics if metric.name == "metrics/accuracy").count)
+
+    def _mark(self, trained: int, validated: int) -> None:
         tf.test.experimental.sync_devices()
-        accuracy = next((metric for metric in self.model.metrics if metric.name == "metrics/accuracy"), None)
-        self.marks.append((name, time.perf_counter(), 0 if accuracy is None else int(accuracy.count)))
+        self.marks.append((time.perf_counter(), trained, validated))
 
 
 class Epochs(LegacyTask):
@@ -276,20 +281,6 @@ class Epochs(LegacyTask):
         return split_epochs(marks.marks)
 
 
-def split_epochs(marks: list[tuple[str, float, int]]) -> list[Sample]:
-    """Return a sample for each epoch, from its beginning to that of the next, from (name, seconds, images counted).
-
-    Keras counts training and validation images in the same metric, which it empties before each.
-    """
-    samples = []
-    for start in range(0, len(marks) - 3, 3):
-        (_, begin, _), (_, validation, trained), (_, end, validated), (_, following, _) = marks[start : start + 4]
-        parts = {"training": validation - begin, "validation": end - validation, "keeping": following - end}
-        counts = {"training": [trained, 0], "validation": [trained, validated]}
-        samples.append({"s": following - begin, "drain_s": 0.0, "parts": parts, "counts": counts})
-    return samples
-
-
 def endless(batch: tuple[np.ndarray, ...]) -> Iterator[Any]:
     """Return an iterator over a resident batch, as `fit` and `predict` have one over a data set."""
     return iter(tf.data.Dataset.from_tensors(batch).repeat())
@@ -298,11 +289,6 @@ def endless(batch: tuple[np.ndarray, ...]) -> Iterator[Any]:
 def describe_generator(source: Any, images: np.ndarray) -> dict[str, Any]:
     """Return the evidence of a generator that has handed over these images."""
     return describe_files(source.images, transform_names(source.augment), images)
-
-
-def transform_names(pipeline: Any) -> list[str]:
-    """Return the names of a pipeline's transforms, in order."""
-    return [type(transform).__name__ for transform in pipeline.transforms]
 
 
 def metric_names(model: tf.keras.Model) -> list[str]:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple
 
 WHAT = ("data", "compute", "epoch", "inference", "gradcam", "self")
 PRECISIONS = ("fp32", "tf32", "bf16")
 SELF_LEVEL = 0.999
 SELF_SCALE = 0.08
 PLANTED_SLOWDOWN = 0.05
+GRADCAM_IMAGES = 2  # of a sample; each is explained on its own
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,13 +68,23 @@ def make_plan(
         cores: Of this machine: as many loader workers are tried.
         legacy: Whether the legacy is there.
     """
-    made = [comparison for name in WHAT if name in what for comparison in _MAKERS[name](device, batch_sizes, precisions, cores)]
+    setup = _Setup(device, batch_sizes, precisions, cores)
+    made = [comparison for name in WHAT if name in what for comparison in _MAKERS[name](setup)]
     return made if legacy else [_without_legacy(comparison) for comparison in made]
+
+
+class _Setup(NamedTuple):
+    """What `make_plan` is told."""
+
+    device: str
+    batch_sizes: tuple[int, ...]
+    precisions: tuple[str, ...]
+    cores: int
 
 
 def _without_legacy(comparison: Comparison) -> Comparison:
     kept = tuple(contestant for contestant in comparison.contestants if contestant.side != "legacy")
-    return Comparison(**{**vars(comparison), "contestants": kept})
+    return replace(comparison, contestants=kept)
 
 
 def default_workers(device: str, cores: int) -> int:
@@ -92,8 +103,8 @@ def _sides(precisions: tuple[str, ...], process: str = "shared", **port_options:
     return (*legacy, *port)
 
 
-def _data(device: str, batch_sizes: tuple[int, ...], precisions: tuple[str, ...], cores: int) -> Iterator[Comparison]:
-    counts = [count for count in (0, 1, 2, 4, 8, 16) if count <= cores]
+def _data(setup: _Setup) -> Iterator[Comparison]:
+    counts = [count for count in (0, 1, 2, 4, 8, 16) if count <= setup.cores]
     port = [
         Contestant(
             name=f"port, {count} worker{'' if count == 1 else 's'}{', cached' if cached else ''}", side="port",
@@ -103,49 +114,48 @@ def _data(device: str, batch_sizes: tuple[int, ...], precisions: tuple[str, ...]
         for count in counts
     ]  # fmt: skip
     contestants = (Contestant(name="legacy", side="legacy"), *port)
-    yield Comparison(what="data", task="data", contestants=contestants, options={"batch_size": batch_sizes[0]}, rounds=6)
+    yield Comparison(what="data", task="data", contestants=contestants, options={"batch_size": setup.batch_sizes[0]}, rounds=6)
 
 
-def _compute(device: str, batch_sizes: tuple[int, ...], precisions: tuple[str, ...], cores: int) -> Iterator[Comparison]:
+def _compute(setup: _Setup) -> Iterator[Comparison]:
     compiled = tuple(
-        Contestant(name=f"port {name} compiled", side="port", precision=name, options={"compiled": True}) for name in precisions
+        Contestant(name=f"port {name} compiled", side="port", precision=name, options={"compiled": True})
+        for name in setup.precisions
     )
-    for size in batch_sizes:
+    for size in setup.batch_sizes:
         options = {"batch_size": size}
-        yield Comparison(what="compute", task="training_step", contestants=_sides(precisions), options=options)
-        forward = (*_sides(precisions), *compiled)
+        yield Comparison(what="compute", task="training_step", contestants=_sides(setup.precisions), options=options)
+        forward = (*_sides(setup.precisions), *compiled)
         yield Comparison(what="compute", task="forward", contestants=forward, options=options, samples=2)
 
 
-def _epoch(device: str, batch_sizes: tuple[int, ...], precisions: tuple[str, ...], cores: int) -> Iterator[Comparison]:
-    workers = default_workers(device, cores)
-    for size in batch_sizes:
-        contestants = _sides(precisions, process="epoch", workers=workers)  # of their own: for their memory
-        yield Comparison(what="epoch", task="epoch", contestants=contestants, options={"batch_size": size}, rounds=4, samples=1)
+def _epoch(setup: _Setup) -> Iterator[Comparison]:
+    workers = default_workers(setup.device, setup.cores)
+    for size in setup.batch_sizes:
+        contestants = _sides(setup.precisions, process="epoch", workers=workers)  # of their own: for their memory
+        yield Comparison(what="epoch", task="epoch", contestants=contestants, options={"batch_size": size}, rounds=4)
 
 
-def _inference(device: str, batch_sizes: tuple[int, ...], precisions: tuple[str, ...], cores: int) -> Iterator[Comparison]:
-    workers = default_workers(device, cores)
-    for size in batch_sizes:
-        contestants = _sides(precisions, workers=workers)
-        yield Comparison(
-            what="inference", task="predict", contestants=contestants, options={"batch_size": size}, rounds=4, samples=1
-        )
+def _inference(setup: _Setup) -> Iterator[Comparison]:
+    workers = default_workers(setup.device, setup.cores)
+    for size in setup.batch_sizes:
+        contestants = _sides(setup.precisions, workers=workers)
+        yield Comparison(what="inference", task="predict", contestants=contestants, options={"batch_size": size}, rounds=4)
 
 
-def _gradcam(device: str, batch_sizes: tuple[int, ...], precisions: tuple[str, ...], cores: int) -> Iterator[Comparison]:
-    yield Comparison(what="gradcam", task="gradcam", contestants=_sides(precisions[:1]), rounds=4, samples=2)
+def _gradcam(setup: _Setup) -> Iterator[Comparison]:
+    yield Comparison(what="gradcam", task="gradcam", contestants=_sides(setup.precisions[:1]), rounds=4, samples=2)
 
 
-def _self(device: str, batch_sizes: tuple[int, ...], precisions: tuple[str, ...], cores: int) -> Iterator[Comparison]:
+def _self(setup: _Setup) -> Iterator[Comparison]:
     contestants = (
         Contestant(name="port", side="port", process="first"),
         Contestant(name="port again", side="port", process="second"),
         Contestant(name="port, 5 % slower", side="port", process="second", options={"slowdown": PLANTED_SLOWDOWN}),
     )
     yield Comparison(
-        what="self", task="forward", contestants=contestants, options={"batch_size": batch_sizes[0]}, rounds=48, samples=2,
-        image_scale=SELF_SCALE,
+        what="self", task="forward", contestants=contestants, options={"batch_size": setup.batch_sizes[0]}, rounds=48,
+        samples=2, image_scale=SELF_SCALE,
     )  # fmt: skip
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -14,24 +14,23 @@ from torch_port import memory
 
 memory.keep_freed_memory()  # before torch allocates anything
 
-import numpy as np
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.data import DataLoader
 
-from benchmarks.inputs import describe_batch, describe_files, read_batch, write_batch
-from benchmarks.timing import Sample, Task
+from benchmarks.inputs import describe_batch, describe_files, read_batch, transform_names, write_batches
+from benchmarks.plan import GRADCAM_IMAGES
+from benchmarks.timing import Mark, Sample, Task, split_epochs
 from torch_port import data, evaluate, gradcam, inference, training, weights
-from torch_port.image_cache import ImageCache
+from torch_port.image_cache import decoded_images
 from torch_port.losses import make_class_weights
 from torch_port.training_module import ClassifierTraining
 
 PRECISIONS = {"fp32": "32-true", "tf32": "32-true", "bf16": "bf16-mixed"}
+CACHE_BYTES = 8 << 30  # what the command takes by default
 PROBE = "conv3.block1.conv2"  # a convolution, whose output says in what precision the network computes
-CACHE_BYTES = 8 << 30
-GRADCAM_IMAGES = 2
 HOST_READS = ("_local_scalar_dense", "is_nonzero", "item")
 
 
@@ -73,9 +72,7 @@ class Driver:
     def write_inputs(self, folder: str, batch_sizes: list[int]) -> None:
         """Write a batch of augmented training images of each size; images come again where there are too few."""
         images, labels = next(iter(self.loaders(max(batch_sizes), splits=["train"])["train"]))
-        for size in batch_sizes:
-            rows = np.arange(size) % len(images)
-            write_batch(Path(folder), images.permute(0, 2, 3, 1).contiguous().numpy()[rows], labels.numpy()[rows])
+        write_batches(Path(folder), images.permute(0, 2, 3, 1).numpy(), labels.numpy(), batch_sizes)
 
     def make_task(self, name: str, **options: Any) -> Task:
         tasks: dict[str, type[PortTask]] = {
@@ -105,10 +102,9 @@ class Driver:
         )
         return made
 
-    def cache(self, paths: list[str]) -> ImageCache:
-        """Return a new cache of decoded images."""
-
-        return ImageCache(Path(tempfile.mkdtemp(dir=self.folder.name)), paths, CACHE_BYTES)
+    def keep_images(self, loaders: Iterable[DataLoader]) -> AbstractContextManager[None]:
+        """Return the block in which loaders keep decoded images, as training does."""
+        return decoded_images(Path(tempfile.mkdtemp(dir=self.folder.name)), loaders, CACHE_BYTES, first=True)
 
 
 class PortTask(Task):
@@ -121,6 +117,10 @@ class PortTask(Task):
     def __init__(self, driver: Driver) -> None:
         self.driver = driver
         self.device = driver.device
+        self.stack = ExitStack()
+
+    def close(self) -> None:
+        self.stack.close()
 
     def synchronize(self) -> None:
         if self.device.type == "cuda":
@@ -185,8 +185,7 @@ class Data(PortTask):
         super().__init__(driver)
         (self.loader,) = driver.loaders(batch_size, splits=["train"], num_workers=workers).values()
         if cached:
-            dataset = self.loader.dataset
-            dataset.read = driver.cache(dataset.images).read
+            self.stack.enter_context(driver.keep_images([self.loader]))
         self.images = len(self.loader.dataset)
         self.evidence = {"source": describe_loader(self.loader, self.run()), "metrics": []}
 
@@ -245,25 +244,25 @@ class EpochMarks(Callback):
     """Notes when the parts of each epoch begin, and on how many images the network was trained and validated until then."""
 
     def __init__(self) -> None:
-        self.marks: list[tuple[str, float, int, int]] = []
+        self.marks: list[Mark] = []
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self._mark("epoch", pl_module)
+        self._mark(pl_module)
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self._mark("validation", pl_module)
+        self._mark(pl_module)
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self._mark("end", pl_module)
+        self._mark(pl_module)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self._mark("epoch", pl_module)
+        self._mark(pl_module)
 
-    def _mark(self, name: str, module: Any) -> None:
+    def _mark(self, module: Any) -> None:
         if module.device.type == "cuda":
             torch.cuda.synchronize(module.device)
         trained, validated = (int(module.losses[part].images) for part in ("trained", "validated"))
-        self.marks.append((name, time.perf_counter(), trained, validated))
+        self.marks.append((time.perf_counter(), trained, validated))
 
 
 class Epochs(PortTask):
@@ -274,14 +273,11 @@ class Epochs(PortTask):
         self.loaders = driver.loaders(
             batch_size, splits=["train", "val"], num_workers=workers, pin_memory=self.device.type == "cuda"
         )
-        files = [path for loader in self.loaders.values() for path in loader.dataset.images]
-        cache = driver.cache(files)
-        for loader in self.loaders.values():
-            loader.dataset.read = cache.read
+        self.stack.enter_context(driver.keep_images(self.loaders.values()))
         self.training = make_training(driver)
         self.images = len(self.loaders["train"].dataset)
-        self.epoch_images = {"training": self.images, "validation": len(self.loaders["val"].dataset)}
-        self.evidence = {"metrics": sorted(self.training.metrics["trained"].keys()), "epoch_images": self.epoch_images}
+        epoch_images = {"training": self.images, "validation": len(self.loaders["val"].dataset)}
+        self.evidence = {"metrics": sorted(self.training.metrics["trained"].keys()), "epoch_images": epoch_images}
 
     def warm_up(self) -> list[Sample]:
         """Train one epoch: cold, with everything to decode."""
@@ -297,6 +293,7 @@ class Epochs(PortTask):
             self.training.model.to(self.device)(images.to(self.device))
         source = describe_loader(self.loaders["train"], images)
         self.evidence |= {"source": source, "precision": dtypes}
+        super().close()
 
     def _fit(self, epochs: int) -> list[Sample]:
         marks = EpochMarks()
@@ -311,17 +308,6 @@ class Epochs(PortTask):
         return split_epochs(marks.marks)
 
 
-def split_epochs(marks: list[tuple[str, float, int, int]]) -> list[Sample]:
-    """Return a sample for each epoch, from its beginning to that of the next, from (name, seconds, trained, validated)."""
-    samples = []
-    for start in range(0, len(marks) - 3, 3):
-        (_, begin, *_), (_, validation, *trained), (_, end, *both), (_, following, *_) = marks[start : start + 4]
-        parts = {"training": validation - begin, "validation": end - validation, "keeping": following - end}
-        counts = {"training": trained, "validation": both}
-        samples.append({"s": following - begin, "drain_s": 0.0, "parts": parts, "counts": counts})
-    return samples
-
-
 def make_training(driver: Driver) -> ClassifierTraining:
     """Return the checkpoint's network with the legacy's training, balanced as for equally many images of each class."""
     model = driver.model()
@@ -332,11 +318,6 @@ def describe_loader(loader: DataLoader, images: Tensor) -> dict[str, Any]:
     """Return the evidence of a loader that has handed over these images."""
     dataset: Any = loader.dataset
     return describe_files(dataset.images, transform_names(dataset.augment), images.numpy())
-
-
-def transform_names(pipeline: Any) -> list[str]:
-    """Return the names of a pipeline's transforms, in order."""
-    return [type(transform).__name__ for transform in pipeline.transforms]
 
 
 @contextmanager

@@ -27,13 +27,15 @@ SELF_TITLE = "The benchmark against itself (small images)"
 NONE = "–"
 
 
-def write_report(folder: Path, results: dict[str, Any]) -> None:
-    """Write the report, and the figure where there are epochs."""
-    (folder / REPORT).write_text(render(results) + "\n", encoding="utf-8")
+def write_report(folder: Path, results: dict[str, Any]) -> str:
+    """Write the report, and the figure where there are epochs; return the report."""
+    text = render(results)
+    (folder / REPORT).write_text(text + "\n", encoding="utf-8")
     epochs = [epoch for comparison in _epochs_of(results) for epoch in make_epochs(results, comparison)]
     (folder / FIGURE).unlink(missing_ok=True)
     if epochs:
         write_epochs(folder / FIGURE, epochs)
+    return text
 
 
 def render(results: dict[str, Any]) -> str:

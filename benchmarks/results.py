@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.audit import is_measured
-from parity.artefact import hash_file
+from parity.artefact import hash_file, write_whole
 from parity.errors import bad_input
 from parity.reuse import LOCKS, PACKAGES, hash_package
 from parity.workspace import PROJECT
@@ -20,10 +20,7 @@ FOLDER = PROJECT / "runs" / "bench"  # where they are unless told otherwise, and
 
 def write_results(folder: Path, results: dict[str, Any]) -> None:
     """Write the file; it appears only when it is whole."""
-    folder.mkdir(parents=True, exist_ok=True)
-    unfinished = folder / f"{FILE}.unfinished"
-    unfinished.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
-    unfinished.replace(folder / FILE)
+    write_whole(folder / FILE, json.dumps(results, indent=1) + "\n")
 
 
 def read_results(path: Path) -> dict[str, Any]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 Sample = dict[str, Any]  # "s": seconds; "drain_s": seconds after the clock was stopped; "parts": seconds by name, of an epoch
 Clock = Callable[[], float]
+Mark = tuple[float, int, int]  # seconds; images trained on and validated in the epoch until then
 
 LEAST_WARM_UP = 2
 MOST_WARM_UP = 8
@@ -73,6 +74,21 @@ def take_sample(task: Task, clock: Clock = time.perf_counter) -> Sample:
 def is_stable(before: float, after: float) -> bool:
     """Return whether two times in a row are alike."""
     return abs(after - before) <= STABLE_SPREAD * min(before, after)
+
+
+def split_epochs(marks: Sequence[Mark]) -> list[Sample]:
+    """Return a sample for each epoch, from its beginning to that of the next.
+
+    Args:
+        marks: At the beginning of each epoch, of its validation, and at the end of that; one more when training has ended.
+    """
+    samples = []
+    for start in range(0, len(marks) - 3, 3):
+        (begin, *_), (validation, *trained), (end, *both), (following, *_) = marks[start : start + 4]
+        parts = {"training": validation - begin, "validation": end - validation, "keeping": following - end}
+        counts = {"training": trained, "validation": both}
+        samples.append({"s": following - begin, "drain_s": 0.0, "parts": parts, "counts": counts})
+    return samples
 
 
 class Slowed(Task):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -10,7 +9,6 @@ import typer
 
 from parity.console import show_progress
 from parity.contract import ARCHITECTURES, GATES, PROFILES, RESOLUTIONS, SPLITS
-from parity.errors import BadInputError
 from parity.faults.catalogue import all_faults, read_faults
 from parity.faults.fault import Tier
 from parity.faults.scorecard import FOLDER, SELECTION_FOLDER
@@ -19,7 +17,7 @@ from parity.faults.suite import Choice, run_suite
 from parity.golden.guard import GuardOptions
 from parity.golden.guard import guard as run_guard
 from parity.judge import has_comparison
-from parity.options import choose_word, choose_words
+from parity.options import choose_word, choose_words, run_app
 from parity.pipeline import DEMO, Options
 from parity.pipeline import run as run_pipeline
 from parity.report import read_report, render_console, render_diff, render_report
@@ -28,7 +26,6 @@ from parity.signoff.retire import BRANCH
 from parity.signoff.retire import retire as retire_legacy
 from parity.workspace import PROJECT
 
-BAD_INPUT_EXIT_CODE = 2
 app = typer.Typer(
     add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False,
     help="Prove that the PyTorch port is the same function as the Keras pipeline.",
@@ -169,11 +166,4 @@ def retire(
 
 def main() -> None:
     """Run the command line; bad input is one message and exit code 2."""
-    try:
-        app()
-    except BadInputError as error:
-        print(f"\nparity: {error}", file=sys.stderr)
-        sys.exit(BAD_INPUT_EXIT_CODE)
-    except KeyboardInterrupt:
-        print("\nparity: interrupted; the same command goes on from here", file=sys.stderr)
-        sys.exit(130)
+    run_app(app, "parity", interrupted="the same command goes on from here")

@@ -1,8 +1,33 @@
-"""Words that a command line takes."""
+"""What the command lines share: words that they take, and how they end."""
 
 from __future__ import annotations
 
-from parity.errors import bad_input
+import sys
+
+import typer
+
+from parity.errors import BadInputError, bad_input
+
+BAD_INPUT_EXIT_CODE = 2
+INTERRUPTED_EXIT_CODE = 130
+
+
+def run_app(app: typer.Typer, name: str, *, interrupted: str) -> None:
+    """Run a command line; bad input is one message and exit code 2.
+
+    Args:
+        app: The command line.
+        name: What messages begin with.
+        interrupted: What is left after an interruption.
+    """
+    try:
+        app()
+    except BadInputError as error:
+        print(f"\n{name}: {error}", file=sys.stderr)
+        sys.exit(BAD_INPUT_EXIT_CODE)
+    except KeyboardInterrupt:
+        print(f"\n{name}: interrupted; {interrupted}", file=sys.stderr)
+        sys.exit(INTERRUPTED_EXIT_CODE)
 
 
 def choose_word(option: str, value: str, known: tuple[str, ...]) -> str:

@@ -39,7 +39,7 @@ def describe_run(workspace: Workspace, gates_file: GatesFile, clock: Clock) -> d
             "system": platform.platform(),
             "machine": platform.machine(),
             "cores": os.cpu_count(),
-            "memory_gb": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9, 1),
+            "memory_gb": memory_gb(),
             "gpu": "NVIDIA" if shutil.which("nvidia-smi") else "none",
         },
         "devices": dict.fromkeys(("legacy", "port"), spec.device),
@@ -60,6 +60,11 @@ def describe_run(workspace: Workspace, gates_file: GatesFile, clock: Clock) -> d
         "gates_toml": gates_file.sha256,
         "witness": {"sha256": hash_file(workspace.witness)} if workspace.witness.is_file() else None,
     }
+
+
+def memory_gb() -> float:
+    """Return the memory of this machine."""
+    return round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9, 1)
 
 
 def is_demo(path: str) -> bool:

@@ -16,6 +16,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from torch_port.errors import InputError
+from torch_port.whole_files import write_whole
 
 TREE = "checkpoint"
 PLAIN = (type(None), bool, int, float, str)
@@ -30,9 +31,7 @@ class SafetensorsIO(CheckpointIO):
         path.parent.mkdir(parents=True, exist_ok=True)
         tensors: dict[str, Tensor] = {}
         tree = json.dumps(_flatten(checkpoint, tensors))
-        unfinished = path.with_name(path.name + ".unfinished")
-        unfinished.write_bytes(save(tensors, metadata={TREE: tree}))  # `save_file` would hide it from all other users
-        unfinished.replace(path)
+        write_whole(path, save(tensors, metadata={TREE: tree}))  # `save_file` would hide it from all other users
 
     def load_checkpoint(
         self, path: str | Path, map_location: Callable[..., Any] | None = None, weights_only: bool | None = None

@@ -9,6 +9,7 @@ from typing import Any
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from torch_port.errors import InputError
+from torch_port.whole_files import write_whole
 
 History = dict[str, list[float]]
 
@@ -49,9 +50,7 @@ class HistoryRecorder(Callback):
 def write_history(path: Path, history: History) -> None:
     """Write the figures; the file appears only when it is whole."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(path.name + ".unfinished")
-    unfinished.write_text(json.dumps(history, indent=2) + "\n", encoding="utf-8")
-    unfinished.replace(path)
+    write_whole(path, json.dumps(history, indent=2) + "\n")
 
 
 def read_history(path: Path) -> History:

@@ -12,6 +12,7 @@ from torch import Tensor
 from torch_port.errors import WeightsError
 from torch_port.model import Classifier, make_model
 from torch_port.weight_checks import fill_model, list_class_faults, list_tensor_faults, refuse_faults
+from torch_port.whole_files import write_whole
 
 REMEDY = "convert the checkpoint again with `python -m torch_port convert`"
 
@@ -28,11 +29,9 @@ def write_safetensors(model: Classifier, path: str | Path, provenance: Mapping[s
         WeightsError: The file cannot be written.
     """
     path = Path(path)
-    unfinished = path.with_name(path.name + ".unfinished")
     tensors = {key: tensor.detach().cpu().contiguous() for key, tensor in model.state_dict().items()}
     try:
-        unfinished.write_bytes(save(tensors, metadata=dict(provenance)))  # `save_file` would hide it from all other users
-        unfinished.replace(path)
+        write_whole(path, save(tensors, metadata=dict(provenance)))  # `save_file` would hide it from all other users
     except (OSError, SafetensorError) as error:
         raise WeightsError.about(
             "out",
@@ -41,8 +40,6 @@ def write_safetensors(model: Classifier, path: str | Path, provenance: Mapping[s
             place=path,
             remedy="choose another place",
         ) from error
-    finally:
-        unfinished.unlink(missing_ok=True)
 
 
 def read_safetensors(

@@ -13,6 +13,7 @@ from typing import Any
 from torch_port import evaluate
 from torch_port.errors import InputError
 from torch_port.names import CLASSES
+from torch_port.whole_files import write_whole
 
 HEADER = ["image", *CLASSES]
 
@@ -101,13 +102,6 @@ def refuse_table(out: Path, got: str) -> InputError:
         place=out,
         remedy="choose another --out",
     )
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write a file that appears only when it is whole."""
-    unfinished = path.with_name(path.name + ".unfinished")
-    unfinished.write_text(text, encoding="utf-8")
-    unfinished.replace(path)
 
 
 @contextmanager

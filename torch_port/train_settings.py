@@ -15,6 +15,7 @@ from lightning.pytorch.utilities import rank_zero_only
 
 from torch_port.errors import InputError
 from torch_port.training import LAST_CHECKPOINT
+from torch_port.whole_files import write_whole
 
 SETTINGS = "training.json"
 # What a training that is resumed must have in common with its beginning.
@@ -60,9 +61,7 @@ def recorded_settings(folder: Path, options: argparse.Namespace) -> Iterator[Non
     path = folder / SETTINGS
     if is_first_process() and not path.is_file():
         settings = {name: getattr(options, name) for name in FIXED_SETTINGS}
-        unfinished = path.with_name(path.name + ".unfinished")
-        unfinished.write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
-        unfinished.replace(path)
+        write_whole(path, json.dumps(settings, indent=2) + "\n")
     try:
         yield
     except InputError:

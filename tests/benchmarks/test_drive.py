@@ -11,7 +11,8 @@ import pytest
 
 from benchmarks import drive
 from benchmarks.audit import audit, is_measured, seconds
-from benchmarks.drive import describe_host, run_plan
+from benchmarks.drive import run_plan
+from benchmarks.host import describe_host
 from benchmarks.plan import Comparison, Contestant
 from benchmarks.report import render
 from benchmarks.summary import make_rows

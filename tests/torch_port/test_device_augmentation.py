@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 import pickle
 import random
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
 from itertools import cycle, islice
 from typing import Any, NamedTuple
@@ -19,6 +19,7 @@ from torch_port.images import read_image
 from torch_port.quirks import Quirks
 from torch_port.transforms import train_augmentations
 
+pytestmark = pytest.mark.usefixtures("one_thread")
 DRAWS = 20
 OTHER = Quirks(unit_range_input=False, square_crop_stretch=False)
 EOSIN, HEMATOXYLIN, GAP, NOISE = (233, 160, 200), (94, 60, 140), 245, 6  # colours of tissue, and a deviation, in levels
@@ -54,15 +55,6 @@ def make_tissue(seed: int) -> np.ndarray:
     stain = cv2.resize(generator.uniform(-0.5, 1.5, (60, 80)), (1600, 1200), interpolation=cv2.INTER_CUBIC)[..., np.newaxis]
     levels = np.where(stain < 0, GAP, EOSIN + (np.array(HEMATOXYLIN) - EOSIN) * stain)
     return np.clip(levels + generator.normal(0, NOISE, levels.shape), 0, 255).astype(np.uint8)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    """Threads that wait for each other take three times as long on a machine that has other things to do."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")

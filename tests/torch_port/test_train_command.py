@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from argparse import Namespace
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ from torch_port.image_cache import IMAGE_BYTES
 from torch_port.images import read_image
 from torch_port.train_command import check_hardware, make_start_model
 
+pytestmark = pytest.mark.usefixtures("one_thread")
 REPOSITORY = Path(__file__).parents[2]
 SEED, EPOCHS = 3, 3
 SMALL = ("--image-scale", "0.03", "--batch-size", "4", "--weights", "none", "--device", "cpu", "--epochs", str(EPOCHS))
@@ -68,15 +69,6 @@ def results_of(out: Path) -> dict[str, Any]:
         metadata = file.metadata()
     texts = {name: (out / name).read_text() for name in ("history.json", "training.json", "predictions.csv", "metrics.json")}
     return {**texts, "weights": weights, "metadata": metadata}
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    """So small a network is slower in two, and the commands beside it have one as well."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")
