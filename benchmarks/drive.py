@@ -125,12 +125,12 @@ def _measure(processes: Processes, comparison: Comparison, scale: float, listen:
         with _noted(row):
             worker, about = processes.find(contestant, scale)
             row |= about
+            workers[contestant.name] = worker
             options = {**comparison.options, **contestant.options}
             with PeakMemory(worker.pid) as peak:
                 row |= worker.ask("open", name=contestant.name, task=comparison.task, **options)
                 row["warm_up"] = worker.ask("warm_up", name=contestant.name)["samples"]
             row["peak_bytes"] = peak.bytes
-            workers[contestant.name] = worker
         tell()
     for number in range(comparison.rounds):
         turns = rows if number % 2 == 0 else rows[::-1]
@@ -141,9 +141,10 @@ def _measure(processes: Processes, comparison: Comparison, scale: float, listen:
                     row["blocks"].append(answer["samples"])
             tell()
     for row in rows:
-        if "error" not in row:
-            with _noted(row):
-                row |= workers[row["name"]].ask("close", name=row["name"])
+        if row["name"] in workers:
+            with _noted(row):  # one that failed is closed too, for what it holds
+                closed = workers[row["name"]].ask("close", name=row["name"])
+                row |= closed if "error" not in row else {}
     return {
         "what": comparison.what, "task": comparison.task, "options": comparison.options, "rounds": comparison.rounds,
         "samples": comparison.samples, "image_size": [int(HEIGHT_PX * scale), int(WIDTH_PX * scale)], "contestants": rows,
@@ -162,4 +163,4 @@ def _noted(row: dict[str, Any]) -> Iterator[None]:
     try:
         yield
     except WorkerError as error:
-        row["error"] = str(error)
+        row.setdefault("error", str(error))

@@ -61,9 +61,8 @@ class Driver:
         return tf.config.experimental.get_memory_info("GPU:0")["peak"] if self.settings["device"] == "cuda" else None
 
     def write_inputs(self, folder: str, batch_sizes: list[int]) -> None:
-        """Write a batch of augmented training images of each size; images come again where there are too few."""
-        source = self.generators(max(batch_sizes))["train"]
-        images, labels = source[0]
+        """Write a batch of validation images of each size: not augmented, they are the same on every machine."""
+        images, labels = self.generators(max(batch_sizes))["val"][0]
         write_batches(Path(folder), images, labels, batch_sizes)
 
     def make_task(self, name: str, **options: Any) -> Task:

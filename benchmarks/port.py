@@ -70,8 +70,8 @@ class Driver:
         return torch.cuda.max_memory_allocated(self.device) if self.device.type == "cuda" else None
 
     def write_inputs(self, folder: str, batch_sizes: list[int]) -> None:
-        """Write a batch of augmented training images of each size; images come again where there are too few."""
-        images, labels = next(iter(self.loaders(max(batch_sizes), splits=["train"])["train"]))
+        """Write a batch of validation images of each size: not augmented, they are the same on every machine."""
+        images, labels = next(iter(self.loaders(max(batch_sizes), splits=["val"])["val"]))
         write_batches(Path(folder), images.permute(0, 2, 3, 1).numpy(), labels.numpy(), batch_sizes)
 
     def make_task(self, name: str, **options: Any) -> Task:

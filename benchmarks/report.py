@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,13 +26,22 @@ TITLES = {
 }
 SELF_TITLE = "The benchmark against itself (small images)"
 NONE = "–"
+IN_TURNS = "A round is a block of each, in turns (ABBA)"
+JOINED = "The sides were measured at different times, not in turns: what befell a machine is in the ratio"
 
 
 def write_report(folder: Path, results: dict[str, Any]) -> str:
     """Write the report, and the figure where there are epochs; return the report."""
     text = render(results)
     (folder / REPORT).write_text(text + "\n", encoding="utf-8")
-    epochs = [epoch for comparison in _epochs_of(results) for epoch in make_epochs(results, comparison)]
+    comparisons = [comparison for comparison in results["comparisons"] if comparison["task"] == "epoch"]
+    epochs = [
+        replace(epoch, contestant=f"{epoch.contestant}, batch {comparison['options']['batch_size']}")
+        if len(comparisons) > 1
+        else epoch
+        for comparison in comparisons
+        for epoch in make_epochs(results, comparison)
+    ]
     (folder / FIGURE).unlink(missing_ok=True)
     if epochs:
         write_epochs(folder / FIGURE, epochs)
@@ -63,9 +73,9 @@ def _render_conditions(results: dict[str, Any]) -> str:
         flags = ", ".join(f"{name} {_say(value)}" for name, value in about["flags"].items())
         lines.append(f"- {side}: {about['device']}, {about['threads']} threads, {flags}; {versions}")
     lines.append(
-        "- times are medians with 95 % bootstrap intervals; speeds are ratios to the first row, with Student's 95 % intervals "
-        "over rounds. A round is a block of each, in turns (ABBA); each side and precision has a process of its own. The port "
-        "keeps freed memory and asks for large pages by itself; the legacy runs as it is"
+        "- times are medians with 95 % bootstrap intervals; speeds are ratios to the first row (with TF32, to the legacy's), "
+        f"with Student's 95 % intervals over rounds. {JOINED if 'merged' in results else IN_TURNS}; each side and precision "
+        "has a process of its own. The port keeps freed memory and asks for large pages by itself; the legacy runs as it is"
     )
     return "\n".join(lines)
 
@@ -164,10 +174,6 @@ def _render_checks(results: dict[str, Any]) -> Iterable[str]:
 
 def _check_cells(task: str, check: Check) -> tuple[str, ...]:
     return task, check.check, check.contestant, check.verdict, check.found
-
-
-def _epochs_of(results: dict[str, Any]) -> list[dict[str, Any]]:
-    return [comparison for comparison in results["comparisons"] if comparison["task"] == "epoch"]
 
 
 def _interval(found: Interval) -> str:

@@ -59,7 +59,7 @@ def find_current() -> Path | None:
 
 
 def merge_results(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
-    """Join what two machines measured, for example each one side: same GPU, same driver, same comparisons.
+    """Join what two machines of the same kind measured, for example each one side: same GPU, driver, processor, code and data.
 
     Contestants that only one of the two has measured are taken from it; one that both have measured is refused, for which
     would count?
@@ -70,9 +70,18 @@ def merge_results(first: dict[str, Any], second: dict[str, Any]) -> dict[str, An
     gpus = [results["host"]["gpu"] for results in (first, second)]
     if None in gpus or gpus[0] != gpus[1]:
         raise bad_input("gpu", "be the same model with the same driver in both results", gpus, "bench merge", "measure again")
+    for name, values in _conditions(first, second).items():
+        if values[0] != values[1]:
+            raise bad_input(name, "be the same in both results", values, "bench merge", "measure again")
     found = {_key(comparison): comparison for comparison in second["comparisons"]}
     joined = [_join(comparison, found.pop(_key(comparison), None)) for comparison in first["comparisons"]]
     return {**first, "comparisons": [*joined, *found.values()], "merged": [first["started"], second["started"]]}
+
+
+def _conditions(*measured: dict[str, Any]) -> dict[str, list[Any]]:
+    """Return what results that are joined must have in common."""
+    found = {name: [results[name] for results in measured] for name in ("code", "data")}
+    return found | {name: [results["host"][name] for results in measured] for name in ("processor", "cores")}
 
 
 def _key(comparison: dict[str, Any]) -> str:

@@ -23,7 +23,8 @@ class Row:
         contestant: Its name.
         time: Seconds of one call; None where it was not measured.
         images: Images of one call.
-        ratio: How many times as fast as the comparison's first contestant; None for that one, and where there is no ratio.
+        base: The contestant that it is compared with.
+        ratio: How many times as fast as that one; None for the base of all, and where there is no ratio.
         thrown: Calls of the warm-up that were thrown away.
         remark: Why there is no time or no ratio.
     """
@@ -31,6 +32,7 @@ class Row:
     contestant: str
     time: Interval | None
     images: int
+    base: str
     ratio: Interval | None
     thrown: int
     remark: str
@@ -44,14 +46,29 @@ class Row:
 def make_rows(comparison: dict[str, Any]) -> list[Row]:
     """Return a row for each contestant."""
     checks = audit(comparison)
-    base = comparison["contestants"][0]
-    return [_make_row(row, base, checks) for row in comparison["contestants"]]
+    return [_make_row(row, _find_base(comparison, row), checks) for row in comparison["contestants"]]
+
+
+def _find_base(comparison: dict[str, Any], row: dict[str, Any]) -> dict[str, Any]:
+    """Return what a contestant is compared with: of the port, the legacy in the same precision; else the first one."""
+    first, *others = comparison["contestants"]
+    alike = (other for other in others if other["side"] == "legacy" and other["precision"] == row["precision"])
+    found: dict[str, Any] = next(alike, first) if row["side"] == "port" else first
+    return found
 
 
 def _make_row(row: dict[str, Any], base: dict[str, Any], checks: list[Check]) -> Row:
     if not is_measured(row):
         remark = f"{NOT_MEASURED}: {row.get('error', 'the benchmark ended before')}"
-        return Row(contestant=row["name"], time=None, images=row.get("images", 0), ratio=None, thrown=0, remark=remark)
+        return Row(
+            contestant=row["name"],
+            time=None,
+            images=row.get("images", 0),
+            base=base["name"],
+            ratio=None,
+            thrown=0,
+            remark=remark,
+        )
     failed = [check for check in checks if check.contestant in (row["name"], base["name"]) and check.verdict == FAIL]
     ratio, remark = None, ""
     if failed:
@@ -61,7 +78,7 @@ def _make_row(row: dict[str, Any], base: dict[str, Any], checks: list[Check]) ->
     elif row is not base:
         ratio = speed_ratio(seconds(base), seconds(row))
     return Row(
-        contestant=row["name"], time=median_seconds(seconds(row)), images=row["images"], ratio=ratio,
+        contestant=row["name"], time=median_seconds(seconds(row)), images=row["images"], base=base["name"], ratio=ratio,
         thrown=len(row["warm_up"]), remark=remark,
     )  # fmt: skip
 
@@ -104,19 +121,19 @@ def list_rates(results: dict[str, Any]) -> list[Rate]:
 
 
 def _list_rates(comparison: dict[str, Any]) -> Iterator[Rate]:
-    base, *others = make_rows(comparison)
+    rows = {row.contestant: row for row in make_rows(comparison)}
     words = {row["name"]: row for row in comparison["contestants"]}
     height, width = comparison["image_size"]
     size = comparison["options"].get("batch_size", 1)
-    for row in others:
-        about = words[row.contestant]
+    for row in rows.values():
+        base, about = rows[row.base], words[row.contestant]
         if about["side"] != "port" or row.ratio is None or row.rate is None or base.rate is None:
             continue
         where = about["about"]["device"]
         yield Rate(
             task=comparison["task"], contestant=row.contestant, precision=about["precision"],
             device="cpu" if where == "cpu" else "cuda", legacy=base.rate, port=row.rate, ratio=row.ratio,
-            conditions=f"{where}, {row.contestant} against {base.contestant}, batch {size}, {height}x{width}, "
+            conditions=f"{where}, {row.contestant} against {row.base}, batch {size}, {height}x{width}, "
             f"ratio {row.ratio.low:.3g} to {row.ratio.high:.3g} (95 %), n {row.ratio.n}",
             conditions_id=f"{row.contestant.replace(',', '').replace(' ', '-')}-batch{size}-{height}x{width}",
         )  # fmt: skip

@@ -165,7 +165,6 @@ def test_rates_are_those_of_the_port_against_the_legacy():
     assert gpu.conditions.startswith("NVIDIA A100, ")
 
 
-@pytest.mark.xfail(reason="the first contestant is the base of all, in whatever precision")
 def test_tf32_is_held_against_tf32():
     """The legacy takes 1 s and, with TF32, 0.5 s; the port with TF32 takes 0.4 s."""
     comparison = make_compute(legacy_fp32=1.0, legacy_tf32=0.5, port_fp32=0.8, port_tf32=0.4)
@@ -216,7 +215,6 @@ def test_the_report_says_under_which_conditions():
     assert "GPU: NVIDIA A100, driver 550.54" in text
 
 
-@pytest.mark.xfail(reason="what is said of turns is said of joined results too")
 def test_joined_results_are_not_said_to_have_taken_turns():
     results = {**make_results(make_compute()), "merged": ["2026-01-01T00:00:00Z", "2026-02-02T00:00:00Z"]}
     assert "ABBA" not in render(results)
@@ -340,7 +338,6 @@ def test_the_figure_is_the_same_bytes_twice(tmp_path: Path, count: int):
     assert b"<dc:date>" not in paths[0].read_bytes()
 
 
-@pytest.mark.xfail(reason="bars of two batch sizes have the same names")
 def test_bars_of_two_batch_sizes_can_be_told_apart(tmp_path: Path):
     other = make_epoch_comparison()
     other["options"] = {"batch_size": 16}

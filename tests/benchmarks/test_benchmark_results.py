@@ -152,7 +152,6 @@ def test_other_images_than_the_other_machine_had_get_no_ratio():
     assert {row.ratio for row in make_rows(comparison)} == {None}
 
 
-@pytest.mark.xfail(reason="only the GPU and its driver are compared")
 @pytest.mark.parametrize("different", ["code", "data", "processor", "cores"])
 def test_results_of_other_code_data_or_processors_are_refused(different: str):
     first, second = one_side(LEGACY, make_epochs()), one_side(PORT, make_epochs())

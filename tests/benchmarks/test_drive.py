@@ -172,7 +172,6 @@ def test_a_task_that_fails_leaves_its_process_to_others(measure: Measure):
     assert [is_measured(row) for each in found for row in each["contestants"]] == [False, True]
 
 
-@pytest.mark.xfail(reason="a task that failed keeps its memory to the end of its process")
 def test_a_task_that_failed_is_closed(tmp_path: Path, measure: Measure):
     measure(comparison(contestant("port", raises=0), rounds=2))
     assert "close port" in turns(tmp_path)

@@ -130,7 +130,6 @@ def test_work_of_before_is_not_counted(opened: Open):
     assert WORK_S <= take_sample(stream)["s"] <= WORK_S + LATE_S
 
 
-@pytest.mark.xfail(reason="5 ms are allowed for reading the result: as much as all the work of a short task")
 def test_a_short_task_that_is_not_waited_for_is_found_out(opened: Open):
     """A forward pass of small images takes a GPU a few milliseconds."""
     stream = opened(Asynchronous(0.003))

@@ -7,6 +7,7 @@ are meant to be exact must be as near as float32 is anywhere; bfloat16 informs.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from benchmarks.results import read_results
 from benchmarks.summary import Agreement, Rate, list_agreement, list_rates
@@ -31,7 +32,12 @@ def compare(workspace: Workspace, gates_file: GatesFile) -> GateResult:
     found = [
         found for comparison in results["comparisons"] if comparison["what"] != "self" for found in list_agreement(comparison)
     ]
-    checks = (*_speed_checks(list_rates(results), gates_file), *_agreement_checks(found, gates_file))
+    measured = rates(workspace)
+    checks = (
+        *_speed_checks(measured, gates_file),
+        *_missing_checks(results, measured, gates_file),
+        *_agreement_checks(found, gates_file),
+    )
     reason = "" if checks else "the benchmark has no row with both sides"
     return GateResult(gate="throughput", checks=checks, expected=len(checks), compared=len(checks), reason=reason)
 
@@ -49,6 +55,18 @@ def _speed_checks(found: list[Rate], gates_file: GatesFile) -> Iterator[Check]:
             worst=f"legacy {rate.legacy:.3g}, port {rate.port:.3g} images/s",
             reason=INFORMS if limit is None else f"at least {limit.value:g}: {limit.reason}",
         )
+
+
+def _missing_checks(results: dict[str, Any], found: list[Rate], gates_file: GatesFile) -> Iterator[Check]:
+    """A limit for something that the benchmark was to measure on a GPU is not passed by absence."""
+    rows = [(comparison["task"], row) for comparison in results["comparisons"] for row in comparison["contestants"]]
+    if all(row["about"]["device"] == "cpu" for _, row in rows if "about" in row):
+        return
+    planned = {(task, row["precision"]) for task, row in rows if row["side"] == "port"}
+    for task, precision in sorted(planned - {(rate.task, rate.precision) for rate in found}):
+        if f"throughput/cuda/{task}/{precision}" in gates_file.limits:
+            reason = "there is a limit for it, and it was not measured, or not fairly"
+            yield Check(id=f"throughput/{precision}/{task}/limit/present", verdict=Verdict.FAIL, reason=reason)
 
 
 def _agreement_checks(found: list[Agreement], gates_file: GatesFile) -> Iterator[Check]:
