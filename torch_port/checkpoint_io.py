@@ -12,11 +12,10 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.plugins.io import CheckpointIO
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
 from torch import Tensor
 
 from torch_port.errors import InputError
-from torch_port.whole_files import write_whole
+from torch_port.tensor_files import write_tensors
 
 TREE = "checkpoint"
 PLAIN = (type(None), bool, int, float, str)
@@ -31,7 +30,7 @@ class SafetensorsIO(CheckpointIO):
         path.parent.mkdir(parents=True, exist_ok=True)
         tensors: dict[str, Tensor] = {}
         tree = json.dumps(_flatten(checkpoint, tensors))
-        write_whole(path, save(tensors, metadata={TREE: tree}))  # `save_file` would hide it from all other users
+        write_tensors(path, tensors, {TREE: tree})
 
     def load_checkpoint(
         self, path: str | Path, map_location: Callable[..., Any] | None = None, weights_only: bool | None = None
@@ -80,7 +79,7 @@ def _flatten(value: Any, tensors: dict[str, Tensor]) -> Any:
     """Return JSON for a value; its tensors go into ``tensors`` under numbers. Keys of a dictionary may be of any plain type."""
     if isinstance(value, Tensor):
         name = str(len(tensors))
-        tensors[name] = value.detach().cpu().contiguous().clone()
+        tensors[name] = value
         return {"tensor": name}
     if isinstance(value, dict):
         return {"dict": [[key, _flatten(item, tensors)] for key, item in value.items()]}

@@ -6,13 +6,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
 from torch import Tensor
 
 from torch_port.errors import WeightsError
 from torch_port.model import Classifier, make_model
+from torch_port.tensor_files import write_tensors
 from torch_port.weight_checks import fill_model, list_class_faults, list_tensor_faults, refuse_faults
-from torch_port.whole_files import write_whole
 
 REMEDY = "convert the checkpoint again with `python -m torch_port convert`"
 
@@ -29,9 +28,8 @@ def write_safetensors(model: Classifier, path: str | Path, provenance: Mapping[s
         WeightsError: The file cannot be written.
     """
     path = Path(path)
-    tensors = {key: tensor.detach().cpu().contiguous() for key, tensor in model.state_dict().items()}
     try:
-        write_whole(path, save(tensors, metadata=dict(provenance)))  # `save_file` would hide it from all other users
+        write_tensors(path, model.state_dict(), provenance)
     except (OSError, SafetensorError) as error:
         raise WeightsError.about(
             "out",
