@@ -207,6 +207,12 @@ def _add_train(commands: Any) -> None:
         metavar="GIB",
         help="room in --out for decoded images, which are removed at the end; 0 decodes every time (default: %(default)s)",
     )
+    add(
+        "--augment-on",
+        choices=("cpu", "device"),
+        default="cpu",
+        help="where training images are augmented: by albumentations, or the same transforms on a GPU (default: %(default)s)",
+    )
     add("--seed", type=_count, help="of weights, order, augmentation and dropout (default: a new one, kept in training.json)")
     add("--devices", type=_positive, default=1, metavar="N", help="GPUs, or processes on a CPU (default: %(default)s)")
     add("--num-nodes", type=_positive, default=1, metavar="N", help="machines (default: %(default)s)")

@@ -12,8 +12,9 @@ import numpy as np
 import torch
 from sklearn.utils.class_weight import compute_class_weight
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, Sampler, SequentialSampler
+from torch.utils.data import DataLoader, Dataset, Sampler, SequentialSampler, default_collate
 
+from torch_port.device_augmentation import DeviceAugmentation, DrawnImages, Parameters
 from torch_port.errors import DataError
 from torch_port.images import check_images, read_image
 from torch_port.metadata import get_classes_labels, get_dataframe
@@ -84,9 +85,31 @@ class LungHistDataset(Dataset[tuple[Tensor, Tensor]]):
     def _read(self, index: int) -> tuple[Tensor, Tensor]:
         levels = (self.read or read_image)(self.images[index])
         image = self.augment(image=levels)["image"]  # (H, W, 3), float32
+        return torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1))), self._label(index)
+
+    def _label(self, index: int) -> Tensor:
         label = torch.zeros(self.num_classes)
         label[self.labels[index]] = 1
-        return torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1))), label  # (3, H, W), (num_classes,)
+        return label
+
+
+class DrawnDataset(LungHistDataset):
+    """Images that are augmented later, on the device: their levels, and what is drawn for them.
+
+    The augmentation is a `DeviceAugmentation`. An item is ``((levels, parameters), label)``: levels (3, 1200, 1600) uint8.
+    """
+
+    def _read(self, index: int) -> Any:
+        levels = (self.read or read_image)(self.images[index])
+        drawn = self.augment.draw()
+        return (torch.from_numpy(np.ascontiguousarray(levels.transpose(2, 0, 1))), drawn), self._label(index)
+
+
+def collate_drawn(items: Sequence[tuple[tuple[Tensor, Parameters], Tensor]]) -> tuple[DrawnImages, Tensor]:
+    """Return a batch of a `DrawnDataset`: images to augment, and labels (N, num_classes)."""
+    images, labels = zip(*items, strict=True)
+    levels, parameters = zip(*images, strict=True)
+    return DrawnImages(default_collate(levels), list(parameters)), default_collate(labels)
 
 
 def compute_weights(loader: DataLoader) -> dict[int, float]:
@@ -116,6 +139,7 @@ def make_loaders(
     seed: int = 0,
     num_workers: int = 0,
     pin_memory: bool = False,
+    device_augmentation: bool = False,
     quirks: Quirks = DEFAULT,
 ) -> tuple[dict[str, DataLoader], list[str]]:
     """Make the loaders of a data set: `legacy_tf.generator.get_patient_generators`.
@@ -137,6 +161,7 @@ def make_loaders(
         seed: Seed of order and augmentation of the training images; the legacy order has its own.
         num_workers: Worker processes of each loader; the legacy order needs 0.
         pin_memory: Hand batches over in memory from which a GPU can copy while it computes.
+        device_augmentation: Make training batches of `DrawnImages`, which are to be augmented on the device.
         quirks: Switches.
 
     Returns:
@@ -160,12 +185,14 @@ def make_loaders(
         random.seed(LEGACY_SEED)  # every generator of the legacy does so when it is made
     loaders = {}
     for name in wanted:
+        drawn = device_augmentation and name == "train"
+        make_dataset = DrawnDataset if drawn else LungHistDataset
         make_augmentations = train_augmentations if name == "train" else test_augmentations
-        dataset = LungHistDataset(
+        dataset = make_dataset(
             frames[name]["image_path"],
             frames[name]["targetclass"],
             len(class_names),
-            make_augmentations(image_scale, quirks=quirks),
+            (DeviceAugmentation if drawn else make_augmentations)(image_scale, quirks=quirks),
         )
         batches = _make_batches(dataset, batch_size, order=epoch_order, seed=seed if name == "train" else None)
         loaders[name] = DataLoader(
@@ -175,6 +202,7 @@ def make_loaders(
             persistent_workers=num_workers > 0,
             pin_memory=pin_memory,
             worker_init_fn=_start_worker,
+            collate_fn=collate_drawn if drawn else None,
         )
     return loaders, class_names
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -20,6 +20,18 @@ from torch_port.transforms import IMAGE_HEIGHT_PX, IMAGE_WIDTH_PX, MAX_LEVEL, in
 SAME_FOR_ALL = ("image", "Resize", "ToFloat", "Normalize")  # nothing is drawn for them
 
 Parameters = dict[str, dict[str, Any]]  # of one image: of the transforms that it goes through, in their order, by name
+
+
+class DrawnImages(NamedTuple):
+    """A batch that is still to be augmented.
+
+    Attributes:
+        levels: uint8, (N, 3, 1200, 1600), RGB.
+        parameters: Of each image, from `DeviceAugmentation.draw`.
+    """
+
+    levels: Tensor
+    parameters: list[Parameters]
 
 
 class DeviceAugmentation:
@@ -37,6 +49,12 @@ class DeviceAugmentation:
         for transform in self._draws:
             transform.apply_with_params = partial(_note, type(transform).__name__)
 
+    @property
+    def transforms(self) -> Sequence[Any]:
+        """What is drawn for, in order, as of an albumentations pipeline."""
+        found: Sequence[Any] = self._draws.transforms
+        return found
+
     def draw(self) -> Parameters:
         """Return the parameters of one image's augmentation: numbers in lists and dictionaries.
 
@@ -46,11 +64,7 @@ class DeviceAugmentation:
         return {name: parameters for name, parameters in noted.items() if name not in SAME_FOR_ALL}
 
     def apply(self, levels: Tensor, parameters: Sequence[Parameters]) -> Tensor:
-        """Return the augmented images, float32, (N, 3, h, w), on the device of the levels.
-
-        Args:
-            levels: uint8, (N, 3, 1200, 1600), RGB.
-            parameters: Of each image, from `draw`.
+        """Return the augmented images of a `DrawnImages`, float32, (N, 3, h, w), on the device of the levels.
 
         Raises:
             ValueError: There are not as many parameters as images.

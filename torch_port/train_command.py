@@ -48,6 +48,7 @@ def run_train(options: argparse.Namespace) -> None:
         make_class_weights(weights, len(class_names)),
         learning_rate=options.learning_rate,
         seed=derive_seed(seed, DROPOUT_STREAM),
+        augmentation=loaders["train"].dataset.augment if options.augment_on == "device" else None,
     )
     evaluate.make_folder(folder)
     repeated = [loaders["train"], loaders["val"]]
@@ -97,6 +98,7 @@ def make_training_loaders(options: argparse.Namespace, seed: int) -> tuple[dict[
         num_workers=workers,
         seed=derive_seed(seed, DATA_STREAM),
         pin_memory=device.type == "cuda",
+        device_augmentation=options.augment_on == "device",
     )
     for name, loader in loaders.items():
         present = sorted({class_names[label] for label in loader.dataset.labels})

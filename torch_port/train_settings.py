@@ -21,7 +21,7 @@ SETTINGS = "training.json"
 # What a training that is resumed must have in common with its beginning.
 FIXED_SETTINGS = (
     "data", "arch", "resolution", "split", "image_scale", "images", "batch_size", "epoch_order", "weights", "class_weights",
-    "learning_rate", "patience", "patience_lr", "precision", "seed",
+    "learning_rate", "patience", "patience_lr", "precision", "augment_on", "seed",
 )  # fmt: skip
 SEED_LIMIT = 1 << 31
 

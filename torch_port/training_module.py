@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 import torch.distributed
 from lightning.pytorch import LightningModule
 from torch import Tensor, nn
 
+from torch_port.device_augmentation import DeviceAugmentation, DrawnImages
 from torch_port.losses import EpochLoss, class_weighted_loss, validation_loss
 from torch_port.metrics import make_compiled_metrics
 from torch_port.optimizer import KerasAdam
@@ -25,6 +28,7 @@ class ClassifierTraining(LightningModule):
         class_weights: (K,), of `losses.make_class_weights`; for the training loss alone.
         learning_rate: Of Adam, at the start.
         seed: Of dropout: with it, a batch's masks depend on the seed, the epoch, the batch and the process alone.
+        augmentation: Of batches of `DrawnImages`, on the device.
 
     Attributes:
         logs: Figures of the last epoch by Keras's names, as its callbacks get them: ``loss``, ``metrics/...``,
@@ -33,12 +37,19 @@ class ClassifierTraining(LightningModule):
     """
 
     def __init__(
-        self, model: nn.Module, class_weights: Tensor, *, learning_rate: float = LEARNING_RATE, seed: int | None = None
+        self,
+        model: nn.Module,
+        class_weights: Tensor,
+        *,
+        learning_rate: float = LEARNING_RATE,
+        seed: int | None = None,
+        augmentation: DeviceAugmentation | None = None,
     ) -> None:
         super().__init__()
         self.model = model
         self.learning_rate = learning_rate
         self.seed = seed
+        self.augmentation = augmentation
         self.register_buffer("class_weights", class_weights, persistent=False)
         self.losses = nn.ModuleDict({part: EpochLoss() for part in PARTS})
         self.metrics = nn.ModuleDict({part: make_compiled_metrics(len(class_weights)) for part in PARTS})
@@ -47,6 +58,13 @@ class ClassifierTraining(LightningModule):
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """Return Adam over every trainable tensor."""
         return KerasAdam(self.model.parameters(), lr=self.learning_rate)
+
+    def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Batch:
+        """Augment what is still to be augmented."""
+        images, labels = batch
+        if self.augmentation is not None and isinstance(images, DrawnImages):
+            images = self.augmentation.apply(*images)
+        return images, labels
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Return the loss of a batch, class-weighted and divided by its number of images."""

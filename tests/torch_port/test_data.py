@@ -13,7 +13,9 @@ from sklearn.utils.class_weight import compute_class_weight
 from torch import distributed
 from torch.testing._internal.distributed.fake_pg import FakeStore
 
+from tests.torch_port.opencv import needs_avx2
 from torch_port import data, image_cache
+from torch_port.device_augmentation import DrawnImages
 from torch_port.errors import DataError
 from torch_port.image_cache import decoded_images
 from torch_port.order import Draw, EpochSampler, LegacyBatchSampler, SharedBatchSampler
@@ -154,6 +156,20 @@ def test_batches_are_the_same_from_decoded_images_on_disk(data_set, tmp_path, mo
     decoded = log.read_text().splitlines()
     assert max(decoded.count(path) for path in paths[:room]) == 1
     assert (max(decoded.count(path) for path in paths) > 1) == (room < len(paths))
+
+
+@needs_avx2
+@pytest.mark.parametrize(("order", "workers"), [("permutation", 0), ("permutation", 2), ("legacy", 0)])
+def test_batches_to_be_augmented_on_the_device_become_those_of_albumentations(data_set, order, workers):
+    options = {"splits": ["train", "val"], "epoch_order": order}
+    plain = load(data_set, **options)[0]
+    expected = [batches_of(plain, epoch) for epoch in range(2)]
+    drawn = load(data_set, **options, num_workers=workers, device_augmentation=True)[0]
+    augment = drawn["train"].dataset.augment
+    for epoch in range(2):
+        for (images, labels), (right_images, right_labels) in zip(batches_of(drawn, epoch), expected[epoch], strict=True):
+            assert torch.equal(augment.apply(*images) if isinstance(images, DrawnImages) else images, right_images)
+            assert torch.equal(labels, right_labels)
 
 
 def test_a_worker_computes_in_one_thread(data_set):

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 
+from tests.torch_port.opencv import AVX2
 from torch_port.device_augmentation import DeviceAugmentation
 from torch_port.device_transforms import TRANSFORMS, resize, shift_hsv
 from torch_port.images import read_image
@@ -23,7 +24,6 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 DRAWS = 20
 OTHER = Quirks(unit_range_input=False, square_crop_stretch=False)
 EOSIN, HEMATOXYLIN, GAP, NOISE = (233, 160, 200), (94, 60, 140), 245, 6  # colours of tissue, and a deviation, in levels
-AVX2 = 11  # OpenCV's number of it
 
 
 class Difference(NamedTuple):
@@ -41,8 +41,8 @@ EXACT = Difference(0, 0, 0)
 def hsv_limit(level: float = 1) -> Difference:
     """Return the limit for what HSV takes part in, where a level is so much.
 
-    OpenCV's code for AVX2 multiplies and adds in one (FMA), and so does `shift_hsv`. Without, OpenCV rounds once more,
-    and up to 2.4e-4 of the levels of tissue, and 1.9e-4 of those of all colours, come out one lower or higher than with.
+    Without AVX2, OpenCV rounds once more than `shift_hsv`, and up to 2.4e-4 of the levels of tissue, and 1.9e-4 of those of
+    all colours, come out one lower or higher than with.
     """
     if cv2.checkHardwareSupport(AVX2):
         return EXACT

@@ -19,6 +19,7 @@ import pytest
 import torch
 from safetensors import safe_open
 
+from tests.torch_port.opencv import needs_avx2
 from torch_port import data, evaluate, image_cache, train_command
 from torch_port.__main__ import main, make_parser
 from torch_port.errors import InputError, WeightsError
@@ -176,6 +177,17 @@ def test_decoded_images_are_kept_until_the_end_and_change_nothing(
     loaders, _ = data.make_loaders(data_set, "20x", "published")
     times = {name: [decoded.count(path) for path in loader.dataset.images] for name, loader in loaders.items()}
     assert times == {"train": [train] * 6, "val": [val] * 3, "test": [1] * 3}
+
+
+@needs_avx2
+@pytest.mark.parametrize("workers", ["0", "2"])
+def test_augmented_on_the_device_it_is_the_same_training(trained: Path, data_set: Path, tmp_path: Path, workers: str):
+    out = tmp_path / "out"
+    assert main(words_of(data_set, out, "--augment-on", "device", "--workers", workers)) == 0
+    found, expected = results_of(out), results_of(trained)
+    settings = [json.loads(results.pop("training.json")) for results in (found, expected)]
+    assert settings == [{**settings[1], "augment_on": "device"}, {**settings[0], "augment_on": "cpu"}]
+    assert found == expected
 
 
 @pytest.mark.parametrize(("end", "everyone"), [(signal.SIGINT, True), (signal.SIGTERM, False)])

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 
 from parity.comparison import Comparison, Expected
 from parity.contract import IMAGE_HEIGHT_PX, IMAGE_WIDTH_PX
-from parity.gates.augment.contract import CASES, COUNTED_DRAWS, DRAWS, PARAMETERS, SHOWN_DRAWS, STEP
+from parity.gates.augment.contract import CASES, COUNTED_DRAWS, DEVICE_DRAWS, DRAWS, PARAMETERS, SHOWN_DRAWS, STEP
 from parity.gates.augment.distribution import distribution_checks
 from parity.gates.augment.streams import stream_checks
 from parity.measurement import Worst
@@ -32,6 +33,7 @@ def compare(workspace: Workspace, gates_file: GatesFile) -> GateResult:
         _difference(comparison, "image", map(str, range(SHOWN_DRAWS)), unit="of [0, 1]"),
     ]
     checks += _drawn_checks(comparison, gates_file)
+    checks += _device_checks(comparison.candidate.values.get("device", {}), gates_file)
     comparison.tables += 1
     images = comparison.reference.values["stream_images"]
     return comparison.result([*checks, *stream_checks(comparison.candidate.values["streams"], images)])
@@ -65,6 +67,17 @@ def _difference(comparison: Comparison, kind: str, names: Iterable[str], *, unit
             difference = np.abs(pair.candidate.astype(np.float64) - pair.reference)
             worst.add(float(difference.max()), name, difference.size)
     return worst.to_check(f"augment/exact/{kind}/max_abs", IDENTICAL, unit=unit)
+
+
+def _device_checks(found: Mapping[str, Sequence[float]], gates_file: GatesFile) -> Iterator[Check]:
+    """Hold the augmentation on the device against albumentations' of the same port, for the same random numbers."""
+    share, largest = Worst(), Worst()
+    for draw in range(DEVICE_DRAWS):
+        different, gap = found.get(f"draw {draw}", (math.nan, math.nan))
+        share.add(different, f"draw {draw}", 1)
+        largest.add(gap, f"draw {draw}", 1)
+    yield share.to_check("augment/none/device/share", gates_file.limit("augment/device_share"), unit="of an image's values")
+    yield largest.to_check("augment/none/device/max_abs", gates_file.limit("augment/device_max_abs"), unit="of [0, 1]")
 
 
 def _drawn_checks(comparison: Comparison, gates_file: GatesFile) -> Iterator[Check]:

@@ -12,6 +12,7 @@ from parity.contract import IMAGE_HEIGHT_PX, IMAGE_WIDTH_PX
 
 # In the first 24 draws every transform is applied at least five times.
 DRAWS: Mapping[str, int] = {"probe": 24, "guard": 24, "quick": 64, "full": 200}
+DEVICE_DRAWS = 24
 SHOWN_DRAWS = 4
 STEP = 8
 FIXTURE = "chroma-444.jpg"

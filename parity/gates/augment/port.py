@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from parity.artefact import RecordingWriter, hash_array, permute_axes
 from parity.gates.augment.contract import (
     COUNTED_DRAWS,
+    DEVICE_DRAWS,
     DRAWS,
     FIXTURE,
     SHOWN_DRAWS,
@@ -27,6 +29,7 @@ from parity.gates.augment.contract import (
 )
 from parity.sides.port import PortSide
 from torch_port import data
+from torch_port.device_augmentation import DeviceAugmentation
 
 CORNER = np.zeros((1, 1, 3), np.float32)
 
@@ -58,7 +61,8 @@ def _record_draws(side: PortSide, out: RecordingWriter, train: Any) -> None:
     dataset = copy(train)
     dataset.images = side.workspace.recording("legacy", "augment").values["files"]
     dataset.labels = [0] * len(dataset.images)
-    hashes = {}
+    on_device = DeviceAugmentation(side.spec.image_scale)
+    hashes, differences = {}, {}
     for draw in side.track(range(DRAWS[side.spec.profile]), "augment"):
         index = draw % len(dataset)
         random.seed(draw)
@@ -67,7 +71,26 @@ def _record_draws(side: PortSide, out: RecordingWriter, train: Any) -> None:
         hashes[f"draw {draw}"] = [Path(dataset.images[index]).name, hash_array(image)]
         if draw < SHOWN_DRAWS:
             out.write_array(f"image/{draw}", image, "HWC")
+        if draw < DEVICE_DRAWS:
+            random.seed(draw)
+            differences[f"draw {draw}"] = _difference(_augment_on_device(side, on_device, dataset.images[index]), image)
     out.write_value("draws", hashes)
+    out.write_value("device", differences)
+
+
+def _augment_on_device(side: PortSide, augmentation: DeviceAugmentation, path: str) -> np.ndarray:
+    """Return an augmented image (h, w, 3) of the declared mode, computed by torch."""
+    levels = torch.from_numpy(np.ascontiguousarray(permute_axes(data.read_image(path), "HWC", "CHW")))
+    (image,) = augmentation.apply(levels[None].to(side.device), [augmentation.draw()])
+    return permute_axes(image.cpu().numpy(), "CHW", "HWC")
+
+
+def _difference(found: np.ndarray, expected: np.ndarray) -> list[float]:
+    """Return the share of values that differ, and the largest difference."""
+    if found.shape != expected.shape:
+        return [1.0, 1.0]
+    differences = np.abs(found.astype(np.float64) - expected)
+    return [float(np.mean(differences > 0)), float(differences.max())]
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from parity.gates.augment.compare import compare
 from parity.gates.augment.contract import (
     CASES,
     COUNTED_DRAWS,
+    DEVICE_DRAWS,
     DRAWS,
     PARAMETERS,
     SHOWN_DRAWS,
@@ -68,6 +69,7 @@ def run(handmade: HandmadeRun) -> HandmadeRun:
         side.values["draws"] = {f"draw {number}": ["name.jpg", "hash"] for number in range(DRAWS["probe"])}
     handmade.legacy.values["stream_images"] = IMAGES
     handmade.port.values["streams"] = streams()
+    handmade.port.values["device"] = {f"draw {number}": [0.0, 0.0] for number in range(DEVICE_DRAWS)}
     return handmade
 
 
@@ -105,6 +107,25 @@ def test_one_level_in_one_pixel_has_a_size_and_a_place(run: HandmadeRun):
         ("hsv down", 1.0),
         ("2", pytest.approx(1 / 255, rel=1e-5)),
     ]
+
+
+@pytest.mark.parametrize(
+    ("found", "expected"),
+    [
+        ([9e-4, 1 / 255], []),  # OpenCV's other code, at the worst
+        ([9e-4, 2 / 255], ["max_abs"]),
+        ([2e-3, 1 / 255], ["share"]),
+        ([1.0, 1.0], ["share", "max_abs"]),
+        (None, ["share", "max_abs"]),
+    ],
+)
+def test_augmentation_on_the_device_is_held_against_albumentations(run: HandmadeRun, found: list[float], expected: list[str]):
+    run.port.values["device"] |= {"draw 5": found}
+    if found is None:
+        del run.port.values["device"]["draw 5"]
+    result = run.compare("augment", compare)
+    assert failed(result) == [f"none/device/{name}" for name in expected]
+    assert all(check.worst == "draw 5" for check in result.checks if not check)
 
 
 def test_a_transform_that_is_missing_fails(run: HandmadeRun):
