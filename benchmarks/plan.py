@@ -114,7 +114,7 @@ def _data(setup: _Setup) -> Iterator[Comparison]:
         for count in counts
     ]  # fmt: skip
     contestants = (Contestant(name="legacy", side="legacy"), *port)
-    yield Comparison(what="data", task="data", contestants=contestants, options={"batch_size": setup.batch_sizes[0]}, rounds=6)
+    yield Comparison(what="data", task="data", contestants=contestants, options={"batch_size": setup.batch_sizes[0]}, rounds=4)
 
 
 def _compute(setup: _Setup) -> Iterator[Comparison]:
@@ -126,21 +126,31 @@ def _compute(setup: _Setup) -> Iterator[Comparison]:
         options = {"batch_size": size}
         yield Comparison(what="compute", task="training_step", contestants=_sides(setup.precisions), options=options)
         forward = (*_sides(setup.precisions), *compiled)
-        yield Comparison(what="compute", task="forward", contestants=forward, options=options, samples=2)
+        yield Comparison(what="compute", task="forward", contestants=forward, options=options)
 
 
 def _epoch(setup: _Setup) -> Iterator[Comparison]:
     workers = default_workers(setup.device, setup.cores)
+    augmented_there = tuple(
+        Contestant(
+            name=f"port {name}, augmented on the GPU", side="port", precision=name, process="epoch-augmented",
+            options={"workers": workers, "device_augmentation": True},
+        )
+        for name in setup.precisions
+        if setup.device == "cuda"
+    )  # fmt: skip
     for size in setup.batch_sizes:
         contestants = _sides(setup.precisions, process="epoch", workers=workers)  # of their own: for their memory
-        yield Comparison(what="epoch", task="epoch", contestants=contestants, options={"batch_size": size}, rounds=4)
+        yield Comparison(
+            what="epoch", task="epoch", contestants=(*contestants, *augmented_there), options={"batch_size": size}, rounds=4
+        )
 
 
 def _inference(setup: _Setup) -> Iterator[Comparison]:
     workers = default_workers(setup.device, setup.cores)
     for size in setup.batch_sizes:
         contestants = _sides(setup.precisions, workers=workers)
-        yield Comparison(what="inference", task="predict", contestants=contestants, options={"batch_size": size}, rounds=4)
+        yield Comparison(what="inference", task="predict", contestants=contestants, options={"batch_size": size}, rounds=3)
 
 
 def _gradcam(setup: _Setup) -> Iterator[Comparison]:
@@ -154,7 +164,7 @@ def _self(setup: _Setup) -> Iterator[Comparison]:
         Contestant(name="port, 5 % slower", side="port", process="second", options={"slowdown": PLANTED_SLOWDOWN}),
     )
     yield Comparison(
-        what="self", task="forward", contestants=contestants, options={"batch_size": setup.batch_sizes[0]}, rounds=48,
+        what="self", task="forward", contestants=contestants, options={"batch_size": setup.batch_sizes[0]}, rounds=40,
         samples=2, image_scale=SELF_SCALE,
     )  # fmt: skip
 

@@ -24,6 +24,7 @@ from benchmarks.inputs import describe_batch, describe_files, read_batch, transf
 from benchmarks.plan import GRADCAM_IMAGES
 from benchmarks.timing import Mark, Sample, Task, split_epochs
 from torch_port import data, evaluate, gradcam, inference, training, weights
+from torch_port.device_augmentation import DrawnImages
 from torch_port.image_cache import decoded_images
 from torch_port.losses import make_class_weights
 from torch_port.training_module import ClassifierTraining
@@ -268,13 +269,16 @@ class EpochMarks(Callback):
 class Epochs(PortTask):
     """Whole epochs by the port's own trainer; from the second on, decoded images come from the cache."""
 
-    def __init__(self, driver: Driver, batch_size: int, workers: int) -> None:
+    def __init__(self, driver: Driver, batch_size: int, workers: int, device_augmentation: bool = False) -> None:
         super().__init__(driver)
         self.loaders = driver.loaders(
-            batch_size, splits=["train", "val"], num_workers=workers, pin_memory=self.device.type == "cuda"
-        )
+            batch_size, splits=["train", "val"], num_workers=workers, pin_memory=self.device.type == "cuda",
+            device_augmentation=device_augmentation,
+        )  # fmt: skip
         self.stack.enter_context(driver.keep_images(self.loaders.values()))
         self.training = make_training(driver)
+        if device_augmentation:
+            self.training.augmentation = self.loaders["train"].dataset.augment
         self.images = len(self.loaders["train"].dataset)
         epoch_images = {"training": self.images, "validation": len(self.loaders["val"].dataset)}
         self.evidence = {"metrics": sorted(self.training.metrics["trained"].keys()), "epoch_images": epoch_images}
@@ -290,6 +294,8 @@ class Epochs(PortTask):
     def close(self) -> None:
         with observed_dtype(self.training.model) as dtypes, self.driver.autocast():
             images = next(iter(self.loaders["train"]))[0]
+            if isinstance(images, DrawnImages):
+                images = self.loaders["train"].dataset.augment.apply(*images)
             self.training.model.to(self.device)(images.to(self.device))
         source = describe_loader(self.loaders["train"], images)
         self.evidence |= {"source": source, "precision": dtypes}

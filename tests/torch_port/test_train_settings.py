@@ -30,6 +30,7 @@ OTHER = {
     "patience": "3",
     "patience_lr": "3",
     "precision": "bf16-mixed",
+    "augment_on": "device",
     "seed": "4",
 }
 
