@@ -87,19 +87,11 @@ def _without_legacy(comparison: Comparison) -> Comparison:
     return replace(comparison, contestants=kept)
 
 
-def default_workers(device: str, cores: int) -> int:
-    """Return how many loader processes pay: a GPU waits for them, on a CPU they take from the network."""
-    return min(16, cores) if device == "cuda" else 0
-
-
-def _sides(precisions: tuple[str, ...], process: str = "shared", **port_options: Any) -> tuple[Contestant, ...]:
+def _sides(precisions: tuple[str, ...], process: str = "shared") -> tuple[Contestant, ...]:
     """Return the legacy, and the port in each precision."""
     baselines = [name for name in precisions if name != "bf16"] or ["fp32"]
     legacy = [Contestant(name=f"legacy {name}", side="legacy", precision=name, process=process) for name in baselines]
-    port = [
-        Contestant(name=f"port {name}", side="port", precision=name, options=port_options, process=process)
-        for name in precisions
-    ]
+    port = [Contestant(name=f"port {name}", side="port", precision=name, process=process) for name in precisions]
     return (*legacy, *port)
 
 
@@ -130,31 +122,30 @@ def _compute(setup: _Setup) -> Iterator[Comparison]:
 
 
 def _epoch(setup: _Setup) -> Iterator[Comparison]:
-    workers = default_workers(setup.device, setup.cores)
     augmented_there = tuple(
         Contestant(
             name=f"port {name}, augmented on the GPU", side="port", precision=name, process="epoch-augmented",
-            options={"workers": workers, "device_augmentation": True},
+            options={"device_augmentation": True},
         )
         for name in setup.precisions
         if setup.device == "cuda"
     )  # fmt: skip
     for size in setup.batch_sizes:
-        contestants = _sides(setup.precisions, process="epoch", workers=workers)  # of their own: for their memory
+        contestants = _sides(setup.precisions, process="epoch")  # of their own: for their memory
         yield Comparison(
             what="epoch", task="epoch", contestants=(*contestants, *augmented_there), options={"batch_size": size}, rounds=4
         )
 
 
 def _inference(setup: _Setup) -> Iterator[Comparison]:
-    workers = default_workers(setup.device, setup.cores)
     for size in setup.batch_sizes:
-        contestants = _sides(setup.precisions, workers=workers)
-        yield Comparison(what="inference", task="predict", contestants=contestants, options={"batch_size": size}, rounds=3)
+        yield Comparison(
+            what="inference", task="predict", contestants=_sides(setup.precisions), options={"batch_size": size}, rounds=3
+        )
 
 
 def _gradcam(setup: _Setup) -> Iterator[Comparison]:
-    yield Comparison(what="gradcam", task="gradcam", contestants=_sides(setup.precisions[:1]), rounds=4, samples=2)
+    yield Comparison(what="gradcam", task="gradcam", contestants=_sides(("fp32",)), rounds=4, samples=2)  # its one precision
 
 
 def _self(setup: _Setup) -> Iterator[Comparison]:

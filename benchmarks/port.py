@@ -72,7 +72,7 @@ class Driver:
 
     def write_inputs(self, folder: str, batch_sizes: list[int]) -> None:
         """Write a batch of validation images of each size: not augmented, they are the same on every machine."""
-        images, labels = next(iter(self.loaders(max(batch_sizes), splits=["val"])["val"]))
+        images, labels = next(iter(self.loaders(max(batch_sizes), splits=["val"], num_workers=0)["val"]))
         write_batches(Path(folder), images.permute(0, 2, 3, 1).numpy(), labels.numpy(), batch_sizes)
 
     def make_task(self, name: str, **options: Any) -> Task:
@@ -96,8 +96,9 @@ class Driver:
         return torch.autocast(self.device.type, torch.bfloat16) if self.precision == "bf16" else nullcontext()
 
     def loaders(self, batch_size: int, **options: Any) -> dict[str, DataLoader]:
-        """Return the loaders of training and validation."""
+        """Return the loaders of training and validation, by default with as many processes as training takes."""
         settings = self.settings
+        options.setdefault("num_workers", data.default_workers("permutation", self.device))
         made, _ = data.make_loaders(
             settings["data"], settings["resolution"], settings["split"], settings["image_scale"], batch_size, **options
         )
@@ -201,9 +202,9 @@ class Data(PortTask):
 class Predict(PortTask):
     """Probabilities of the validation and test images, from their files."""
 
-    def __init__(self, driver: Driver, batch_size: int, workers: int) -> None:
+    def __init__(self, driver: Driver, batch_size: int) -> None:
         super().__init__(driver)
-        loaders = driver.loaders(batch_size, splits=["val", "test"], num_workers=workers)
+        loaders = driver.loaders(batch_size, splits=["val", "test"])
         self.loaders = list(loaders.values())
         self.images = sum(len(loader.dataset) for loader in self.loaders)
         self.model = driver.model()
@@ -269,11 +270,10 @@ class EpochMarks(Callback):
 class Epochs(PortTask):
     """Whole epochs by the port's own trainer; from the second on, decoded images come from the cache."""
 
-    def __init__(self, driver: Driver, batch_size: int, workers: int, device_augmentation: bool = False) -> None:
+    def __init__(self, driver: Driver, batch_size: int, device_augmentation: bool = False) -> None:
         super().__init__(driver)
         self.loaders = driver.loaders(
-            batch_size, splits=["train", "val"], num_workers=workers, pin_memory=self.device.type == "cuda",
-            device_augmentation=device_augmentation,
+            batch_size, splits=["train", "val"], pin_memory=self.device.type == "cuda", device_augmentation=device_augmentation
         )  # fmt: skip
         self.stack.enter_context(driver.keep_images(self.loaders.values()))
         self.training = make_training(driver)

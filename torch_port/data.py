@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -27,6 +28,7 @@ from torch_port.transforms import test_augmentations, train_augmentations
 __all__ = [
     "LungHistDataset",
     "compute_weights",
+    "default_workers",
     "get_classes_labels",
     "get_dataframe",
     "get_reproducible_ids",
@@ -205,6 +207,17 @@ def make_loaders(
             collate_fn=collate_drawn if drawn else None,
         )
     return loaders, class_names
+
+
+def default_workers(epoch_order: str, device: torch.device) -> int:
+    """Return the number of processes that read images.
+
+    The legacy order needs this very process. A GPU waits for as many as there are; two cores have none to spare.
+    """
+    cores = len(os.sched_getaffinity(0))
+    if epoch_order == "legacy" or (device.type == "cpu" and cores <= 2):
+        return 0
+    return min(cores, 16 if device.type == "cuda" else 2)
 
 
 def make_evaluation_loader(source: DataLoader, image_scale: float, *, quirks: Quirks = DEFAULT) -> DataLoader:

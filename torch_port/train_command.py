@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import logging
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from torch import distributed
 from torch.utils.data import DataLoader
 
 from torch_port import evaluate, figures
-from torch_port.data import compute_weights, make_evaluation_loader, make_loaders
+from torch_port.data import compute_weights, default_workers, make_evaluation_loader, make_loaders
 from torch_port.errors import DataError
 from torch_port.history import History
 from torch_port.image_cache import decoded_images
@@ -131,17 +130,6 @@ def check_hardware(options: argparse.Namespace, device: torch.device, loaders: M
         raise refuse("devices", "be 1 for the legacy order", processes, "--devices", "use --epoch-order permutation")
     if device.type == "cpu" and options.precision == "16-mixed":
         raise refuse("precision", "be another one on a CPU", options.precision, "--precision", "use bf16-mixed")
-
-
-def default_workers(epoch_order: str, device: torch.device) -> int:
-    """Return the number of processes that read images.
-
-    The legacy order needs this very process. A GPU waits for as many as there are; two cores have none to spare.
-    """
-    cores = len(os.sched_getaffinity(0))
-    if epoch_order == "legacy" or (device.type == "cpu" and cores <= 2):
-        return 0
-    return min(cores, 16 if device.type == "cuda" else 2)
 
 
 def make_start_model(options: argparse.Namespace, num_classes: int, seed: int) -> Classifier:

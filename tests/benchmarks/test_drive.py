@@ -138,7 +138,8 @@ def test_processes_are_shared_by_side_precision_and_word_and_end(measure: Measur
     assert pids[0][0] == pids[1][0]
     assert pids[0][1] == pids[1][1] == pids[1][2] != pids[0][0]
     assert not any(Path(f"/proc/{pid}").exists() for pid in pids[1])
-    assert all(min(seconds(row)) >= least for row, least in zip(found[1]["contestants"], (0.03, 0.03, 0.045), strict=True))
+    fastest = [min(min(block) for block in seconds(row)) for row in found[1]["contestants"]]
+    assert all(time >= least for time, least in zip(fastest, (0.03, 0.03, 0.045), strict=True))
 
 
 def test_who_cannot_be_measured_says_why_and_the_others_go_on(tmp_path: Path, measure: Measure):

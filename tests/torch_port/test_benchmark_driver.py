@@ -35,7 +35,7 @@ def driver(data_set: Path, tmp_path: Path) -> Iterator[Driver]:
 
 def train(driver: Driver, **options: Any) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """Return what is said of two epochs, and their samples."""
-    task = driver.make_task("epoch", batch_size=4, workers=0, **options)
+    task = driver.make_task("epoch", batch_size=4, **options)
     samples = [*task.warm_up(), *task.block(1)]
     task.close()
     return task.evidence, samples
@@ -70,7 +70,7 @@ def test_resident_batches_are_those_that_were_written(driver: Driver):
 
 def test_every_file_is_read_for_the_data_path_and_for_predictions(driver: Driver):
     data = driver.make_task("data", batch_size=4, workers=0, cached=True)
-    predict = driver.make_task("predict", batch_size=4, workers=0)
+    predict = driver.make_task("predict", batch_size=4)
     assert (data.images, predict.images) == (6, 6)
     assert np.shape(predict.evidence["probabilities"]) == (6, 3)
     assert predict.evidence["source"]["sha256"] != data.evidence["source"]["sha256"]

@@ -289,7 +289,7 @@ def test_as_many_workers_as_there_are_cpus_to_use(
     monkeypatch: pytest.MonkeyPatch, order: str, device: str, cpus: int, workers: int
 ):
     monkeypatch.setattr(os, "sched_getaffinity", lambda process: set(range(cpus)))
-    assert train_command.default_workers(order, torch.device(device)) == workers
+    assert data.default_workers(order, torch.device(device)) == workers
 
 
 def test_a_gpu_gets_its_batches_in_pinned_memory(data_set: Path, monkeypatch: pytest.MonkeyPatch):
