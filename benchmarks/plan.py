@@ -140,7 +140,7 @@ def _epoch(setup: _Setup) -> Iterator[Comparison]:
 def _inference(setup: _Setup) -> Iterator[Comparison]:
     for size in setup.batch_sizes:
         yield Comparison(
-            what="inference", task="predict", contestants=_sides(setup.precisions), options={"batch_size": size}, rounds=3
+            what="inference", task="predict", contestants=_sides(setup.precisions), options={"batch_size": size}, rounds=4
         )
 
 

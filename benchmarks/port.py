@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from importlib.metadata import version
 from pathlib import Path
@@ -32,7 +32,7 @@ from torch_port.training_module import ClassifierTraining
 PRECISIONS = {"fp32": "32-true", "tf32": "32-true", "bf16": "bf16-mixed"}
 CACHE_BYTES = 8 << 30  # what the command takes by default
 PROBE = "conv3.block1.conv2"  # a convolution, whose output says in what precision the network computes
-HOST_READS = ("_local_scalar_dense", "is_nonzero", "item")
+HOST_READS = ("_local_scalar_dense", "is_nonzero", "item", "nonzero", "masked_select")
 
 
 class Driver:
@@ -342,12 +342,21 @@ def observed_dtype(model: nn.Module) -> Iterator[list[str]]:
 
 
 class HostReads(TorchDispatchMode):
-    """Counts the operations inside the block that make the host wait for a number of the device."""
+    """Counts the operations inside the block that make the host wait for the device: its numbers, or how many there are."""
 
     def __init__(self) -> None:
         super().__init__()
         self.count = 0
 
     def __torch_dispatch__(self, func: Callable[..., Any], types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        self.count += func.__name__.partition(".")[0] in HOST_READS
-        return func(*args, **(kwargs or {}))
+        result = func(*args, **(kwargs or {}))
+        self.count += waits_for_device(func.__name__.partition(".")[0], args, result)
+        return result
+
+
+def waits_for_device(name: str, arguments: Sequence[Any], result: Any) -> bool:
+    """Return whether an operation needs a number of the device on the host: a copy, or how many elements a mask has."""
+    if name == "index":
+        return any(isinstance(index, Tensor) and index.dtype == torch.bool for index in arguments[1])
+    copied = isinstance(result, Tensor) and not result.is_cuda
+    return name in HOST_READS or (copied and any(isinstance(argument, Tensor) and argument.is_cuda for argument in arguments))

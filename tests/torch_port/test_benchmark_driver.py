@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 pytest.importorskip("benchmarks", reason="a port that was retired has no benchmarks")
-from benchmarks.port import Driver
+from benchmarks.port import Driver, HostReads
 from tests.torch_port.opencv import needs_avx2
 from torch_port.model import ResNet50V2
 from torch_port.weights import write_safetensors
@@ -66,6 +67,29 @@ def test_resident_batches_are_those_that_were_written(driver: Driver):
     assert forward.evidence["source"]["kind"] == "resident"
     assert step.evidence["host_reads"] == 0
     assert np.allclose(np.sum(forward.evidence["probabilities"], axis=1), 1, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("work", "reads"),
+    [
+        (lambda numbers: numbers.sum().item(), 1),
+        (lambda numbers: bool(numbers.sum() > 3), 1),
+        (lambda numbers: numbers[numbers > 1], 1),
+        (lambda numbers: (numbers.to(torch.float64) + numbers).clone(), 0),
+    ],
+)
+def test_what_makes_the_host_wait_is_counted(work: Callable[[torch.Tensor], Any], reads: int):
+    with HostReads() as found:
+        work(torch.arange(4.0))
+    assert found.count == reads
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+def test_a_copy_from_the_gpu_is_counted():
+    numbers = torch.arange(4.0, device="cuda")
+    with HostReads() as found:
+        numbers.cpu()
+    assert found.count == 1
 
 
 def test_every_file_is_read_for_the_data_path_and_for_predictions(driver: Driver):
