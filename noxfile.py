@@ -119,7 +119,7 @@ def browser_test(session: nox.Session) -> None:
 def port_test(session: nox.Session) -> None:
     """Test the port in its environment, with two other Grad-CAM libraries as oracles."""
     sync(session, "requirements-torch-test.txt")
-    session.run("python", "-m", "pytest", "tests/torch_port", *session.posargs)
+    session.run("python", "-m", "pytest", "tests/torch_port", "--numprocesses", "2", *session.posargs)
 
 
 @nox.session(python=PYTHON, default=False, requires=["legacy"])

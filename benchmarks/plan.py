@@ -155,8 +155,8 @@ def _self(setup: _Setup) -> Iterator[Comparison]:
         Contestant(name="port, 5 % slower", side="port", process="second", options={"slowdown": PLANTED_SLOWDOWN}),
     )
     yield Comparison(
-        what="self", task="forward", contestants=contestants, options={"batch_size": setup.batch_sizes[0]}, rounds=40,
-        samples=2, image_scale=SELF_SCALE,
+        what="self", task="forward", contestants=contestants, options={"batch_size": setup.batch_sizes[0]}, rounds=112,
+        image_scale=SELF_SCALE,
     )  # fmt: skip
 
 

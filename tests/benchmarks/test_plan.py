@@ -119,7 +119,7 @@ def test_the_port_against_itself_is_another_process_and_a_planted_slowdown():
     first, again, slower = comparison.contestants
     assert process(first) != process(again)
     assert (first.options, again.options, slower.options) == ({}, {}, {"slowdown": 0.05})
-    assert (comparison.rounds, comparison.samples, comparison.image_scale) == (40, 2, 0.08)
+    assert (comparison.rounds, comparison.samples, comparison.image_scale) == (112, 1, 0.08)
     assert SELF_LEVEL == 0.999
 
 
