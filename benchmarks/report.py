@@ -75,7 +75,7 @@ def _render_conditions(results: dict[str, Any]) -> str:
     lines.append(
         "- times are medians with 95 % bootstrap intervals; speeds are ratios to the first row (with TF32, to the legacy's), "
         f"with Student's 95 % intervals over rounds. {JOINED if 'merged' in results else IN_TURNS}; each side and precision "
-        "has a process of its own. The port keeps freed memory and asks for large pages by itself; the legacy runs as it is"
+        "has a process of its own. The port keeps freed memory by itself; the legacy runs as it is"
     )
     return "\n".join(lines)
 
