@@ -50,7 +50,7 @@ class Comparison:
     task: str
     contestants: tuple[Contestant, ...]
     options: dict[str, Any] = field(default_factory=dict)
-    rounds: int = 8
+    rounds: int = 6
     samples: int = 1
     image_scale: float | None = None
 
@@ -145,7 +145,7 @@ def _inference(setup: _Setup) -> Iterator[Comparison]:
 
 
 def _gradcam(setup: _Setup) -> Iterator[Comparison]:
-    yield Comparison(what="gradcam", task="gradcam", contestants=_sides(("fp32",)), rounds=4, samples=2)  # its one precision
+    yield Comparison(what="gradcam", task="gradcam", contestants=_sides(("fp32",)), rounds=4)  # its one precision
 
 
 def _self(setup: _Setup) -> Iterator[Comparison]:
