@@ -239,6 +239,7 @@ def _throughput(workspace: Workspace) -> list[dict[str, Any]]:
             "unit": "images/s",
             "reference": rate.legacy,
             "candidate": rate.port,
+            "ratio": rate.ratio.value,
             "conditions": rate.conditions,
         }
         for rate in rates(workspace)

@@ -95,7 +95,6 @@ def _environment() -> Environment:
         summary=summary,
         shell=shlex.join,
         difference=notation.show_difference,
-        ratio=notation.headroom,
         number_reasons=number_reasons,
         pair_with=lambda gate, checks: [(gate, check) for check in checks],
         by_margin=by_margin,

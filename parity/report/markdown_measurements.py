@@ -45,10 +45,11 @@ def _map_cells(row: summary.Check, room: Room) -> list[str]:
 
 def render_throughput(report: Report, room: Room) -> list[str]:
     """Return how fast each side is."""
-    headers = ("What", "Legacy:", "Port:", "Unit", "Conditions")
+    headers = ("What", "Legacy:", "Port:", "Unit", "Speed of port / legacy:", "Conditions")
     return room.table(headers, report["throughput"], lambda row: _rate_cells(row, room))
 
 
 def _rate_cells(row: summary.Check, room: Room) -> list[str]:
     figures = [show_figure(row["reference"]), show_figure(row["candidate"])]
-    return [room.text(row["what"]), *figures, room.text(row["unit"]), room.text(row["conditions"])]
+    ratio = show_figure(row["ratio"])
+    return [room.text(row["what"]), *figures, room.text(row["unit"]), ratio, room.text(row["conditions"])]

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from parity.report import summary
-from parity.report.notation import headroom, show_figure
+from parity.report.notation import number_of, show_figure
 from parity.report.room import Room
 from parity.report.schema import Report
 from parity.report.text import make_printable
@@ -111,7 +111,7 @@ def _speeds(report: Report) -> tuple[list[str], list[str]]:
     faster: list[str] = []
     slower: list[str] = []
     for row in report["throughput"]:
-        ratio = headroom(row["reference"], row["candidate"])
+        ratio = number_of(row["ratio"])
         if ratio is not None:
             words = f"{row['what']}: {show_figure(ratio)} times the legacy's {row['unit']} ({row['conditions']})."
             (faster if ratio >= 1.0 else slower).append(words)

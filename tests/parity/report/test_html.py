@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from parity.report import render_html
+from parity.report import render_html, render_markdown
 from parity.report.html import LIMIT_BYTES, SECTIONS
 from parity.report.text import make_printable
 
@@ -149,6 +149,15 @@ def test_both_sides_and_their_difference_are_there(make_report: Any, tmp_path: P
     assert all(figure in text for figure in ("0.9123", "0.8123", "−0.1000"))
     cells = re.sub(r"\s+", " ", text.split("7 Confusion matrices")[1].split("8 Error along")[0])
     assert "Legacy trueab a50 b14 Port trueab a41 b14 Difference trueab a−1+1 b00" in cells
+
+
+def test_a_speed_is_the_ratio_over_rounds_and_no_quotient_of_medians(make_report: Any, tmp_path: Path) -> None:
+    report = make_report()
+    report["throughput"] = [{**report["throughput"][0], "reference": 10.0, "candidate": 20.0, "ratio": 1.9375}]
+    text = Page(render_html(report, folder=tmp_path)).text
+    section = text.split("11 Throughput")[1].split("12 Declared")[0]
+    assert "1.94" in section
+    assert "| images/s | 1.94 |" in render_markdown(report)
 
 
 def test_pictures_are_inside_and_described(plain_page: Page) -> None:
