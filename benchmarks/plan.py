@@ -50,7 +50,7 @@ class Comparison:
     task: str
     contestants: tuple[Contestant, ...]
     options: dict[str, Any] = field(default_factory=dict)
-    rounds: int = 6
+    rounds: int = 4
     samples: int = 1
     image_scale: float | None = None
 
@@ -106,7 +106,7 @@ def _data(setup: _Setup) -> Iterator[Comparison]:
         for count in counts
     ]  # fmt: skip
     contestants = (Contestant(name="legacy", side="legacy"), *port)
-    yield Comparison(what="data", task="data", contestants=contestants, options={"batch_size": setup.batch_sizes[0]}, rounds=4)
+    yield Comparison(what="data", task="data", contestants=contestants, options={"batch_size": setup.batch_sizes[0]})
 
 
 def _compute(setup: _Setup) -> Iterator[Comparison]:
@@ -116,9 +116,9 @@ def _compute(setup: _Setup) -> Iterator[Comparison]:
     )
     for size in setup.batch_sizes:
         options = {"batch_size": size}
-        yield Comparison(what="compute", task="training_step", contestants=_sides(setup.precisions), options=options)
+        yield Comparison(what="compute", task="training_step", contestants=_sides(setup.precisions), options=options, rounds=6)
         forward = (*_sides(setup.precisions), *compiled)
-        yield Comparison(what="compute", task="forward", contestants=forward, options=options)
+        yield Comparison(what="compute", task="forward", contestants=forward, options=options, rounds=6)
 
 
 def _epoch(setup: _Setup) -> Iterator[Comparison]:
@@ -132,20 +132,16 @@ def _epoch(setup: _Setup) -> Iterator[Comparison]:
     )  # fmt: skip
     for size in setup.batch_sizes:
         contestants = _sides(setup.precisions, process="epoch")  # of their own: for their memory
-        yield Comparison(
-            what="epoch", task="epoch", contestants=(*contestants, *augmented_there), options={"batch_size": size}, rounds=4
-        )
+        yield Comparison(what="epoch", task="epoch", contestants=(*contestants, *augmented_there), options={"batch_size": size})
 
 
 def _inference(setup: _Setup) -> Iterator[Comparison]:
     for size in setup.batch_sizes:
-        yield Comparison(
-            what="inference", task="predict", contestants=_sides(setup.precisions), options={"batch_size": size}, rounds=4
-        )
+        yield Comparison(what="inference", task="predict", contestants=_sides(setup.precisions), options={"batch_size": size})
 
 
 def _gradcam(setup: _Setup) -> Iterator[Comparison]:
-    yield Comparison(what="gradcam", task="gradcam", contestants=_sides(("fp32",)), rounds=4)  # its one precision
+    yield Comparison(what="gradcam", task="gradcam", contestants=_sides(("fp32",)))  # its one precision
 
 
 def _self(setup: _Setup) -> Iterator[Comparison]:
