@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 
 from benchmarks.results import write_results
+from parity.assemble import _throughput
 from parity.contract import GATES
 from parity.errors import BadInputError
 from parity.gates.throughput.compare import INFORMS, compare, rates
@@ -219,3 +221,10 @@ def test_a_run_takes_the_rates_of_its_benchmark(tmp_path: Path):
     assert [(rate.task, rate.precision) for rate in rates(Workspace(tmp_path))] == [
         ("training_step", "fp32"), ("training_step", "bf16"),
     ]  # fmt: skip
+
+
+def test_the_report_has_the_ratio_that_the_gate_has(tmp_path: Path):
+    result = judge(tmp_path, port_at(1.5, spread=1.0))
+    (row,) = (row for row in _throughput(Workspace(tmp_path)) if row["what"] == "training_step (fp32)")
+    assert row["ratio"] == pytest.approx(math.sqrt(1.5 * 2.5))  # the medians' quotient is 2
+    assert row["ratio"] == find_check(result, STEP).observed
