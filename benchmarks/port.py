@@ -258,6 +258,7 @@ class EpochMarks(Callback):
         self._mark(pl_module)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Note the end, after the best weights are read again (some hundredths of a second, which the legacy spends later)."""
         self._mark(pl_module)
 
     def _mark(self, module: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import deepcopy
 
 import torch
 from torch import Tensor
@@ -18,16 +19,35 @@ def make_predictor(model: Classifier, *, precision: str = "32-true", compiled: b
     Args:
         model: A classifier of ``evaluate.prepare_model``.
         precision: Lightning's word: ``32-true``, or ``bf16-mixed`` for convolutions and products in bfloat16.
-        compiled: Fold batch norms and weights into a compiled program: exact but for rounding. It takes as long as some
-            hundred batches on a CPU, anew for each batch size, and needs a C++ compiler there.
+        compiled: Compile a program that holds the weights as they are now, and batch norms folded into them: exact but for
+            rounding. The first batch takes as long as some dozen others on a CPU, anew for each batch size, and needs a C++
+            compiler there.
     """
-    network = torch.compile(model, dynamic=False, options={"freezing": True}) if compiled else model
+    network = compile_with_weights(model) if compiled else model
     device = next(model.parameters()).device.type
 
-    @torch.no_grad()  # freezing knows no inference mode
+    @torch.no_grad()  # with gradients or in inference mode weights are not folded
     def predict(images: Tensor) -> Tensor:
         with torch.autocast(device, torch.bfloat16, enabled=precision == "bf16-mixed"):
             logits = network(images)
         return torch.softmax(logits.to(images.dtype), dim=1)
 
     return predict
+
+
+def compile_with_weights(model: Classifier) -> Predictor:
+    """Return a compiled function from images to logits, to be called without gradients.
+
+    Weights become constants only if the setting stands while the program is traced. As an option of ``torch.compile`` it comes
+    too late: every call lays the weights out again, and no batch norm is folded.
+    """
+    from torch._inductor import config  # costs a second, which predicting otherwise need not pay
+
+    # Of its own: the program would take up some of the weights that change later, and others not.
+    network = torch.compile(deepcopy(model), dynamic=False)
+
+    def run(images: Tensor) -> Tensor:
+        with config.patch(freezing=True):
+            return network(images)
+
+    return run

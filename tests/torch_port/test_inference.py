@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
+from copy import deepcopy
 
 import pytest
 import torch
@@ -49,8 +51,36 @@ def test_bfloat16_is_near_and_another(model: Classifier, images: torch.Tensor, e
     assert 0 < (found - expected).abs().max() < 0.05
 
 
-@pytest.mark.skipif(shutil.which("g++") is None, reason="needs a C++ compiler")
-@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning", "ignore::FutureWarning")
+def needs_compiler(test: Callable[..., None]) -> Callable[..., None]:
+    """Skip where there is no compiler; what torch warns of while it compiles is not ours."""
+    for mark in (
+        pytest.mark.skipif(shutil.which("g++") is None, reason="needs a C++ compiler"),
+        pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning", "ignore::FutureWarning"),
+    ):
+        test = mark(test)
+    return test
+
+
+@needs_compiler
 def test_compiled_is_exact_but_for_rounding(model: Classifier, images: torch.Tensor, expected: torch.Tensor):
     found = make_predictor(model, compiled=True)(images)
-    assert (found - expected).abs().max() < 1e-5
+    assert 0 < (found - expected).abs().max() < 1e-5
+
+
+@needs_compiler
+@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
+def test_weights_and_batch_norms_are_folded_into_the_program(model: Classifier, images: torch.Tensor, precision: str):
+    changing = deepcopy(model)
+    predict = make_predictor(changing, precision=precision, compiled=True)
+    with torch.no_grad():
+        for parameter in changing.parameters():
+            parameter.zero_()
+    found = predict(images)
+    assert torch.equal(found, predict(images))
+    assert torch.allclose(make_predictor(changing)(images), torch.full((2, 3), 1 / 3))
+    assert (found - make_predictor(model, precision=precision)(images)).abs().max() < (1e-5 if precision == "32-true" else 0.05)
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profile:
+        predict(images)
+    operations = {event.name for event in profile.events()}
+    assert "mkldnn::_convolution_pointwise" in operations  # takes weights in its own layout, with what follows in the same pass
+    assert not {name for name in operations if name.startswith("aten::") and ("convolution" in name or "batch_norm" in name)}
