@@ -71,6 +71,17 @@ class EpochLimit(Callback):
             trainer.should_stop = True
 
 
+class GradientRelease(Callback):
+    """Frees a step's gradients before the next batch is computed.
+
+    Lightning keeps them until the loss of that batch is known, and so beside all its activations.
+    """
+
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Batch, batch_idx: int) -> None:
+        for optimizer in trainer.optimizers:
+            optimizer.zero_grad()
+
+
 def train_model(
     training: ClassifierTraining,
     train_loader: Iterable[Batch],
@@ -118,6 +129,7 @@ def train_model(
     kept = [
         *make_callbacks(log_dir, patience=patience, patience_lr=patience_lr, provenance=provenance or {}),
         EpochLimit(num_epochs),
+        GradientRelease(),
         recorder,
         *make_order_callbacks(train_loader, val_loader),
         *callbacks,

@@ -232,6 +232,16 @@ def test_a_training_that_diverges_says_so(small: ModuleType, tmp_path: Path):
     assert all(math.isnan(loss) for loss in json.loads((tmp_path / HISTORY).read_text())["val_loss"])
 
 
+def test_no_gradient_is_kept_beside_the_activations_of_the_next_batch(small: ModuleType, tmp_path: Path):
+    training = small.make_training()
+    kept: list[bool] = []
+    look = lambda *_: kept.append(any(parameter.grad is not None for parameter in training.parameters()))  # noqa: E731
+    training.model.register_forward_pre_hook(look)
+    fit(small, tmp_path, training=training, epochs=2)
+    assert len(kept) > 4
+    assert not any(kept)
+
+
 def test_a_training_that_is_not_to_be_resumed_keeps_no_state_and_is_the_same(small: ModuleType, tmp_path: Path):
     kept, not_kept = (fit(small, tmp_path / str(resumable), epochs=2, resumable=resumable) for resumable in (True, False))
     assert kept == not_kept
