@@ -212,7 +212,8 @@ class Agreement:
         task: The task that computed them.
         contestant: The way.
         precision: In which it computes.
-        difference: The largest of a probability.
+        difference: The largest of a probability; NaN if one of them is.
+        furthest: Position of the image that has it.
         changed: Images whose most probable class is another.
         images: Their number.
         batch_size: Of the images.
@@ -223,6 +224,7 @@ class Agreement:
     precision: str
     batch_size: int
     difference: float
+    furthest: int
     changed: int
     images: int
 
@@ -249,8 +251,10 @@ def _probabilities(row: dict[str, Any]) -> np.ndarray | None:
 def _compare(comparison: dict[str, Any], row: dict[str, Any], reference: np.ndarray, found: np.ndarray) -> Agreement:
     if found.shape != reference.shape:
         raise ValueError(f"`probabilities` must be {reference.shape}, got {found.shape} of {row['name']}")
+    differences = np.abs(found - reference).max(axis=1)
+    changed = found.argmax(axis=1) != reference.argmax(axis=1)
     return Agreement(
         task=comparison["task"], contestant=row["name"], precision=row["precision"],
-        batch_size=comparison["options"]["batch_size"], difference=float(np.abs(found - reference).max()),
-        changed=int((found.argmax(axis=1) != reference.argmax(axis=1)).sum()), images=len(found),
+        batch_size=comparison["options"]["batch_size"], difference=float(differences.max()),
+        furthest=int(differences.argmax()), changed=int(changed.sum()), images=len(found),
     )  # fmt: skip

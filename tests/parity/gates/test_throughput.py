@@ -151,7 +151,7 @@ def test_what_is_exact_must_be_as_near_as_float32_is_anywhere(tmp_path: Path, sh
     assert (check.verdict, result.verdict) == (verdict, verdict)
     assert (check.limit, check.reason, check.n) == (PROBABILITIES.value, PROBABILITIES.reason, 2)
     assert check.observed == pytest.approx(share * PROBABILITIES.value, rel=1e-3, abs=1e-12)
-    assert check.worst == "0 of 2 decisions changed"
+    assert check.worst == f"image {2 if share else 1} of 2; decisions changed: 0"
 
 
 def test_a_compiled_predictor_is_held_to_the_same_limit(tmp_path: Path):
@@ -161,7 +161,7 @@ def test_a_compiled_predictor_is_held_to_the_same_limit(tmp_path: Path):
     comparison["contestants"].append(compiled)
     result = judge(tmp_path, comparison)
     check = find_check(result, "throughput/fp32/forward/port-fp32-compiled-batch8/probabilities")
-    assert (check.verdict, check.worst) == (Verdict.FAIL, "1 of 2 decisions changed")
+    assert (check.verdict, check.worst) == (Verdict.FAIL, "image 2 of 2; decisions changed: 1")
     assert result.verdict is Verdict.FAIL
 
 
@@ -171,7 +171,17 @@ def test_bfloat16_informs(tmp_path: Path):
     assert (check.verdict, check.limit) == (Verdict.PASS, None)
     assert "informs, decides nothing: bf16 has 8 significant bits" in check.reason
     assert check.observed == pytest.approx(0.4)
-    assert check.worst == "1 of 2 decisions changed"
+    assert check.worst == "image 2 of 2; decisions changed: 1"
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_what_is_no_number_fails_in_every_precision(tmp_path: Path, precision: str, value: float):
+    result = judge(tmp_path, forward(value, precision))
+    check = find_check(result, f"throughput/{precision}/forward/port-{precision}-batch8/probabilities")
+    assert (check.verdict, result.verdict) == (Verdict.FAIL, Verdict.FAIL)
+    assert check.worst.startswith("image 2 of 2; ")
+    assert check.reason == "a probability is no number"
 
 
 def test_tf32_is_not_called_bfloat16(tmp_path: Path):
