@@ -74,7 +74,7 @@ def run(
         conditions = _describe(data, host)
 
         def keep(comparisons: list[dict[str, Any]]) -> None:
-            write_results(out, {**conditions, "comparisons": comparisons})
+            write_results(out, {**conditions, "finished": len(comparisons) == len(plan), "comparisons": comparisons})
 
         run_plan(plan, settings, image_scale=image_scale, batch_sizes=sizes, logs=out / "logs", listen=listen, keep=keep)
     raise typer.Exit(_show(out))

@@ -51,11 +51,12 @@ def hash_measured_code() -> dict[str, str]:
 
 
 def find_current() -> Path | None:
-    """Return the results in `FOLDER` if they were measured with the present code and locks."""
+    """Return the results in `FOLDER` if they were measured to the end, with the present code and locks."""
     file = FOLDER / FILE
-    if not file.is_file() or read_results(file)["code"] != hash_measured_code():
+    if not file.is_file():
         return None
-    return file
+    results = read_results(file)
+    return file if results.get("finished") and results["code"] == hash_measured_code() else None
 
 
 def merge_results(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
@@ -75,7 +76,10 @@ def merge_results(first: dict[str, Any], second: dict[str, Any]) -> dict[str, An
             raise bad_input(name, "be the same in both results", values, "bench merge", "measure again")
     found = {_key(comparison): comparison for comparison in second["comparisons"]}
     joined = [_join(comparison, found.pop(_key(comparison), None)) for comparison in first["comparisons"]]
-    return {**first, "comparisons": [*joined, *found.values()], "merged": [first["started"], second["started"]]}
+    return {
+        **first, "comparisons": [*joined, *found.values()], "merged": [first["started"], second["started"]],
+        "finished": bool(first.get("finished") and second.get("finished")),
+    }  # fmt: skip
 
 
 def _conditions(*measured: dict[str, Any]) -> dict[str, list[Any]]:

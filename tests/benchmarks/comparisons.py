@@ -104,7 +104,7 @@ def make_results(*comparisons: Comparison, gpu: dict[str, str] | None = None) ->
     }  # fmt: skip
     return {
         "schema": SCHEMA, "started": "2026-01-02T03:04:05Z", "host": host, "data": "demo", "code": {"torch_port": "c" * 64},
-        "comparisons": list(comparisons),
+        "finished": True, "comparisons": list(comparisons),
     }  # fmt: skip
 
 

@@ -184,6 +184,20 @@ def test_results_of_the_present_code_are_found(project: Path):
     assert find_current() is None
 
 
+def test_an_interrupted_benchmark_is_not_found(project: Path):
+    interrupted = {**make_results(), "code": hash_measured_code(), "finished": False}
+    write_results(project / "runs" / "bench", interrupted)
+    assert find_current() is None
+    write_results(project / "runs" / "bench", {**interrupted, "finished": True})
+    assert find_current() is not None
+
+
+@pytest.mark.parametrize(("first", "second"), [(True, True), (True, False), (False, True)])
+def test_joined_results_are_finished_if_both_are(first: bool, second: bool):
+    results = [{**one_side(names, make_epochs()), "finished": side} for names, side in ((LEGACY, first), (PORT, second))]
+    assert merge_results(*results)["finished"] == (first and second)
+
+
 @pytest.mark.parametrize(
     ("name", "counts"),
     [

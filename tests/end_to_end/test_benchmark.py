@@ -26,7 +26,9 @@ def test_all_contestants_are_measured_at_the_same_work(cohort: Path, checkpoint:
     command = [sys.executable, "-m", "benchmarks", "run", *map(str, words)]
     done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
     assert done.returncode in (0, 1), done.stdout + done.stderr
-    comparisons = read_results(tmp_path)["comparisons"]
+    results = read_results(tmp_path)
+    assert results["finished"] is True
+    comparisons = results["comparisons"]
     assert {comparison["what"] for comparison in comparisons} == set(WHAT)
     for comparison in comparisons:
         assert all(is_measured(row) for row in comparison["contestants"]), done.stdout
