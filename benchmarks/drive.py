@@ -133,8 +133,7 @@ def _measure(processes: Processes, comparison: Comparison, scale: float, listen:
             row["peak_bytes"] = peak.bytes
         tell()
     for number in range(comparison.rounds):
-        turns = rows if number % 2 == 0 else rows[::-1]
-        for row in turns:
+        for row in take_turns(rows, number):
             if "error" not in row:
                 with _noted(row):
                     answer = workers[row["name"]].ask("block", name=row["name"], samples=comparison.samples)
@@ -149,6 +148,13 @@ def _measure(processes: Processes, comparison: Comparison, scale: float, listen:
         "what": comparison.what, "task": comparison.task, "options": comparison.options, "rounds": comparison.rounds,
         "samples": comparison.samples, "image_size": [int(HEIGHT_PX * scale), int(WIDTH_PX * scale)], "contestants": rows,
     }  # fmt: skip
+
+
+def take_turns(rows: Sequence[dict[str, Any]], number: int) -> Sequence[dict[str, Any]]:
+    """Return the order of a round, from 0: there, back, then from the next one on, so that nobody stays in the middle."""
+    first = number // 2 % len(rows)
+    turns = [*rows[first:], *rows[:first]]
+    return turns if number % 2 == 0 else turns[::-1]
 
 
 def _make_row(contestant: Contestant) -> dict[str, Any]:

@@ -1,9 +1,9 @@
 """Medians with bootstrap intervals and ratios with Student's, from raw samples in blocks. Numpy and scipy only.
 
-A comparison goes in rounds; in each round every contestant takes a block of samples, in one order and then in the other
-(ABBA), so that a machine that slows down slows all of them. Blocks of the same round are paired, and rounds are what counts:
-samples of a block are not independent. A bootstrap of four rounds holds the true ratio only 76 to 89 times in 100, Student's
-interval on the rounds' logarithms 94 to 95 times.
+A comparison goes in rounds; in each round every contestant takes a block of samples, in one order, in the other (ABBA), then
+from the next one on, so that a machine that slows down slows all of them, and nobody is always in the middle. Blocks of the
+same round are paired, and rounds are what counts: samples of a block are not independent. A bootstrap of four rounds holds the
+true ratio only 76 to 89 times in 100, Student's interval on the rounds' logarithms 94 to 95 times.
 """
 
 from __future__ import annotations

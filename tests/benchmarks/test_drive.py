@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 
 from benchmarks import drive
 from benchmarks.audit import audit, is_measured, seconds
-from benchmarks.drive import run_plan
+from benchmarks.drive import run_plan, take_turns
 from benchmarks.host import describe_host
 from benchmarks.plan import Comparison, Contestant
 from benchmarks.report import render
@@ -93,10 +94,23 @@ def turns(tmp_path: Path) -> list[str]:
     return (tmp_path / "scratch" / "turns.txt").read_text(encoding="utf-8").splitlines()
 
 
+@pytest.mark.parametrize("count", [1, 2, 3, 5, 7])
+def test_everybody_has_every_place_equally_often(count: int):
+    rows = [{"name": number} for number in range(count)]
+    rounds = [[row["name"] for row in take_turns(rows, number)] for number in range(2 * count)]
+    for order in rounds:
+        assert sorted(order) == list(range(count))
+    for place in range(count):
+        assert Counter(order[place] for order in rounds) == dict.fromkeys(range(count), 2)
+    for there, back in zip(rounds[::2], rounds[1::2], strict=True):
+        assert back == there[::-1]  # so that what slows down steadily slows all alike
+
+
 def test_contestants_take_turns_forwards_and_backwards(tmp_path: Path, measure: Measure, heard: list[dict[str, Any]]):
     names = ["legacy", "port", "port tf32"]
     (found,) = measure(comparison(*map(contestant, names)))
-    order = [*names, *reversed(names)] * 2
+    moved = ["port", "port tf32", "legacy"]
+    order = [*names, *reversed(names), *moved, *reversed(moved)]
     assert turns(tmp_path) == [
         *[f"warm-up {name}" for name in names], *[f"block {name}" for name in order], *[f"close {name}" for name in names],
     ]  # fmt: skip
