@@ -11,6 +11,7 @@ A contestant that fails a check gets no ratio. The evidence of a task is a dicti
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from statistics import median
@@ -26,8 +27,9 @@ DRAIN_SHARE, DRAIN_S = 0.05, 0.005
 USUAL_DRAIN_S = 0.0002
 # A first call that traces or compiles takes 5 to 180 times as long; a busy machine rarely doubles a time.
 FIRST_RATIO = 2.0
-# Augmented batches of the same images: means and deviations of eight images vary by a tenth; random numbers are far off.
-PIXEL_SHARE = 0.35
+# Augmented batches of the same images: means and deviations of eight images vary by a tenth; random numbers are far off. Of
+# fewer images they vary more, as means do.
+PIXEL_SHARE, PIXEL_IMAGES = 0.35, 8
 DTYPES = {"fp32": ["float32"], "tf32": ["float32"], "bf16": ["bfloat16"]}
 
 
@@ -69,6 +71,7 @@ def _faults(task: str, row: dict[str, Any], base: dict[str, Any]) -> Iterator[tu
     yield "warmed up", _warm_up_fault(row, samples)
     yield "same metrics", _difference("metrics", evidence, base["evidence"])
     yield "same data", find_source_fault(evidence.get("source"), base["evidence"].get("source"))
+    yield "same kind of device", _device_fault(row["about"]["device"], base["about"]["device"])
     if task != "data":
         yield "precision", _precision_fault(row)
     if task == "epoch":
@@ -98,6 +101,11 @@ def _difference(name: str, evidence: dict[str, Any], base: dict[str, Any]) -> st
     return "" if found == expected else f"{found} instead of {expected}"
 
 
+def _device_fault(device: str, base: str) -> str:
+    """Say so if one is a GPU and the other is not: names of GPUs depend on the framework."""
+    return "" if (device == "cpu") == (base == "cpu") else f"{device} instead of {base}"
+
+
 def find_source_fault(source: dict[str, Any] | None, base: dict[str, Any] | None) -> str:
     """Say how images differ from those of the base; nothing if they are the same."""
     if source is None or base is None:
@@ -106,9 +114,14 @@ def find_source_fault(source: dict[str, Any] | None, base: dict[str, Any] | None
         if source.get(name) != base.get(name):
             return f"{name} {source.get(name)} instead of {base.get(name)}"
     for name in ("mean", "deviation"):
-        if name in base and abs(source[name] - base[name]) > PIXEL_SHARE * base[name]:
+        if name in base and abs(source[name] - base[name]) > _pixel_share(source, base) * base[name]:
             return f"pixels have a {name} of {source[name]:.2f} instead of {base[name]:.2f}"
     return ""
+
+
+def _pixel_share(*sources: dict[str, Any]) -> float:
+    fewest = min(source.get("images", PIXEL_IMAGES) for source in sources)
+    return PIXEL_SHARE * math.sqrt(max(PIXEL_IMAGES / fewest, 1.0))
 
 
 def _precision_fault(row: dict[str, Any]) -> str:

@@ -53,6 +53,7 @@ def describe_files(paths: Iterable[str | Path], transforms: Iterable[str], image
         "kind": "files",
         "sha256": hashlib.sha256(names.encode()).hexdigest(),
         "transforms": list(transforms),
+        "images": len(images),
         "mean": float(images.mean()),
         "deviation": float(images.std()),
     }

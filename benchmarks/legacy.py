@@ -168,12 +168,13 @@ class Data(LegacyTask):
         self.evidence = {"source": describe_generator(self.source, self.run()), "metrics": []}
 
     def run(self) -> np.ndarray:
-        found, images = 0, np.empty(0)
+        found, largest = 0, np.empty(0)
         for number in range(len(self.source)):
             images, _ = self.source[number]
             found += len(images)
+            largest = images if len(images) > len(largest) else largest
         assert found == self.images
-        return images
+        return largest
 
 
 class Predict(LegacyTask):

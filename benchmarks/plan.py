@@ -63,12 +63,13 @@ def make_plan(
     Args:
         what: Some of `WHAT`.
         device: ``cpu`` or ``cuda``.
-        batch_sizes: Of every task but Grad-CAM, which takes one image at a time.
+        batch_sizes: Of every task but Grad-CAM, which takes one image at a time. They come by size: the peak of a process's
+            memory is then that of the batch at hand.
         precisions: Of the port; the legacy is what it is, float32 (and TF32 where that is asked for).
         cores: Of this machine: as many loader workers are tried.
         legacy: Whether the legacy is there.
     """
-    setup = _Setup(device, batch_sizes, precisions, cores)
+    setup = _Setup(device, tuple(sorted(batch_sizes)), precisions, cores)
     made = [comparison for name in WHAT if name in what for comparison in _MAKERS[name](setup)]
     return made if legacy else [_without_legacy(comparison) for comparison in made]
 

@@ -192,11 +192,12 @@ class Data(PortTask):
         self.evidence = {"source": describe_loader(self.loader, self.run()), "metrics": []}
 
     def run(self) -> Tensor:
-        found, images = 0, torch.empty(0)
+        found, largest = 0, torch.empty(0)
         for images, _ in self.loader:
             found += len(images)
+            largest = images if len(images) > len(largest) else largest
         assert found == self.images
-        return images
+        return largest
 
 
 class Predict(PortTask):

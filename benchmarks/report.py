@@ -137,11 +137,10 @@ def _render_epochs(epochs: Sequence[Epoch]) -> list[str]:
 
 def _render_agreement(comparison: dict[str, Any]) -> list[str]:
     rows = [
-        (found.contestant, f"{found.difference:.2g}", f"{found.changed} of {found.images}")
+        (found.contestant, found.base, f"{found.difference:.2g}", f"{found.changed} of {found.images}")
         for found in list_agreement(comparison)
     ]
-    base = comparison["contestants"][0]["name"]
-    headers = (f"on these images, against {base}", "largest difference of a probability", "changed decisions")
+    headers = ("on these images", "against", "largest difference of a probability", "changed decisions")
     return [_table(headers, rows)] if rows else []
 
 
@@ -153,7 +152,7 @@ def _render_resources(results: dict[str, Any]) -> str:
             f"{row['start_s']:.1f} s",
             f"{row['open_s']:.1f} s",
             f"{row['peak_bytes'] / 1e9:.2f}" if comparison["task"] == "epoch" else NONE,
-            f"{row['device_peak_bytes'] / 1e9:.2f}" if row["device_peak_bytes"] is not None else NONE,
+            f"{row['device_peak_bytes'] / 1e9:.2f}" if comparison["task"] == "epoch" and row["device_peak_bytes"] else NONE,
         )
         for comparison in results["comparisons"]
         if comparison["what"] in ("compute", "epoch")

@@ -135,8 +135,15 @@ def _list_rates(comparison: dict[str, Any]) -> Iterator[Rate]:
             device="cpu" if where == "cpu" else "cuda", legacy=base.rate, port=row.rate, ratio=row.ratio,
             conditions=f"{where}, {row.contestant} against {row.base}, batch {size}, {height}x{width}, "
             f"ratio {row.ratio.low:.3g} to {row.ratio.high:.3g} (95 %), n {row.ratio.n}",
-            conditions_id=f"{row.contestant.replace(',', '').replace(' ', '-')}-batch{size}-{height}x{width}",
+            conditions_id=conditions_id(comparison, row.contestant),
         )  # fmt: skip
+
+
+def conditions_id(comparison: dict[str, Any], contestant: str) -> str:
+    """Return contestant, batch and image size as a part of a check's id."""
+    height, width = comparison["image_size"]
+    size = comparison["options"].get("batch_size", 1)
+    return f"{contestant.replace(',', '').replace(' ', '-')}-batch{size}-{height}x{width}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -206,11 +213,12 @@ def _find_steps(results: dict[str, Any], size: int, image_size: list[int]) -> di
 
 @dataclass(frozen=True, kw_only=True)
 class Agreement:
-    """How near the probabilities of a way to compute are to the legacy's, on the same images.
+    """How near the probabilities of a way to compute are to those of another, on the same images.
 
     Attributes:
         task: The task that computed them.
         contestant: The way.
+        base: The other: the legacy in the same precision, if there is one.
         precision: In which it computes.
         difference: The largest of a probability; NaN if one of them is.
         furthest: Position of the image that has it.
@@ -221,6 +229,7 @@ class Agreement:
 
     task: str
     contestant: str
+    base: str
     precision: str
     batch_size: int
     difference: float
@@ -230,17 +239,16 @@ class Agreement:
 
 
 def list_agreement(comparison: dict[str, Any]) -> list[Agreement]:
-    """Return the agreement of every contestant with the first, where both kept their probabilities."""
-    base, *others = comparison["contestants"]
-    reference = _probabilities(base)
-    if reference is None:
-        return []
-    source = base["evidence"].get("source")
-    return [
-        _compare(comparison, row, reference, found)
-        for row in others
-        if (found := _probabilities(row)) is not None and not find_source_fault(row["evidence"].get("source"), source)
-    ]
+    """Return how the port's contestants agree with what they are compared with, where both kept probabilities of one source."""
+    found = []
+    for row in comparison["contestants"]:
+        base = _find_base(comparison, row)
+        reference, probabilities = _probabilities(base), _probabilities(row)
+        if row["side"] != "port" or row is base or reference is None or probabilities is None:
+            continue
+        if not find_source_fault(row["evidence"].get("source"), base["evidence"].get("source")):
+            found.append(_compare(comparison, row, base["name"], reference, probabilities))
+    return found
 
 
 def _probabilities(row: dict[str, Any]) -> np.ndarray | None:
@@ -248,13 +256,13 @@ def _probabilities(row: dict[str, Any]) -> np.ndarray | None:
     return None if found is None else np.array(found)
 
 
-def _compare(comparison: dict[str, Any], row: dict[str, Any], reference: np.ndarray, found: np.ndarray) -> Agreement:
+def _compare(comparison: dict[str, Any], row: dict[str, Any], base: str, reference: np.ndarray, found: np.ndarray) -> Agreement:
     if found.shape != reference.shape:
         raise ValueError(f"`probabilities` must be {reference.shape}, got {found.shape} of {row['name']}")
     differences = np.abs(found - reference).max(axis=1)
     changed = found.argmax(axis=1) != reference.argmax(axis=1)
     return Agreement(
-        task=comparison["task"], contestant=row["name"], precision=row["precision"],
+        task=comparison["task"], contestant=row["name"], base=base, precision=row["precision"],
         batch_size=comparison["options"]["batch_size"], difference=float(differences.max()),
         furthest=int(differences.argmax()), changed=int(changed.sum()), images=len(found),
     )  # fmt: skip

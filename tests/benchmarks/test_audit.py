@@ -30,10 +30,11 @@ from tests.benchmarks.comparisons import (
     make_compute,
     make_epochs,
     make_self,
+    move_to_gpu,
 )
 
 PORT = "port fp32"
-ALWAYS = ("synchronised", "warmed up", "same metrics", "same data")
+ALWAYS = ("synchronised", "warmed up", "same metrics", "same data", "same kind of device")
 
 
 def samples_of(row: Row) -> Iterator[dict[str, Any]]:
@@ -129,6 +130,10 @@ def smaller_epoch(row: Row) -> None:
         sample["counts"] = {"training": [TRAINING - 8, 0], "validation": [TRAINING - 8, VALIDATION]}
 
 
+def computed_elsewhere(row: Row) -> None:
+    row["about"]["device"] = "NVIDIA A100"
+
+
 def reads_the_loss(row: Row) -> None:
     row["evidence"]["host_reads"] = 1
 
@@ -139,6 +144,7 @@ STEP: dict[str, tuple[Plant, ...]] = {
     "warmed up": (compiled_in_the_first_sample, not_warmed_up),
     "same metrics": (fewer_metrics, no_metrics),
     "same data": (other_images, synthetic_tensors, unknown_images),
+    "same kind of device": (computed_elsewhere,),
     "precision": (bfloat16, no_convolution, tf32_on),
     "no host reads": (reads_the_loss,),
 }
@@ -193,6 +199,22 @@ def test_a_fair_epoch_passes_every_check():
     comparison = make_epochs()
     assert {check.verdict for check in audit(comparison)} == {PASS}
     assert set(map(tuple, checks_of(comparison).values())) == {(*ALWAYS, "precision", "validation apart")}
+
+
+def test_names_of_a_gpu_may_differ():
+    comparison = move_to_gpu(make_compute())
+    find(comparison, "legacy fp32")["about"]["device"] = "NVIDIA A100-SXM4-80GB"
+    assert failures(comparison) == set()
+
+
+@pytest.mark.parametrize(("images", "fair"), [(1, True), (2, True), (8, False), (64, False)])
+def test_pixels_of_few_images_may_differ_more(images: int, fair: bool):
+    comparison = make_epochs()
+    for row in comparison["contestants"]:
+        row["evidence"]["source"]["images"] = 64
+    source = find(comparison, "port fp32")["evidence"]["source"]
+    source |= {"images": images, "mean": source["mean"] * 1.5}
+    assert (failures(comparison) == set()) == fair
 
 
 def test_tf32_where_it_is_asked_for_is_fair():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -137,7 +138,7 @@ def test_what_takes_twice_as_long_is_half_as_fast(measure: Measure):
     assert port.ratio.value == pytest.approx(2.0, rel=0.15)
     assert port.rate == pytest.approx(4 / 0.02, rel=0.25)
     text = render(make_results(found))
-    assert "of 10 checks passed." in text
+    assert "of 12 checks passed." in text
 
 
 def test_processes_are_shared_by_side_precision_and_word_and_end(measure: Measure):
@@ -214,6 +215,16 @@ def test_the_batches_are_written_by_the_first_that_is_there(measure: Measure):
     (found,) = measure(comparison(contestant("legacy bf16"), contestant("port"), rounds=2))
     assert not is_measured(found["contestants"][0])
     assert is_measured(found["contestants"][1])
+
+
+def test_what_the_other_side_alone_does_is_left_out(monkeypatch: pytest.MonkeyPatch, measure: Measure):
+    """On the legacy's machine the port against itself, at a size of its own, ends nothing."""
+    monkeypatch.setenv("PARITY_PORT_PYTHON", "/nowhere/python")
+    alone = replace(comparison(contestant("port"), contestant("port again"), rounds=2), image_scale=0.08)
+    first, second = measure(comparison(contestant("legacy"), contestant("port"), rounds=2), alone)
+    assert [is_measured(row) for row in first["contestants"]] == [True, False]
+    assert [is_measured(row) for row in second["contestants"]] == [False, False]
+    assert all("PARITY_PORT_PYTHON" in row["error"] for row in second["contestants"])
 
 
 def test_where_no_side_is_there_nothing_is_measured(monkeypatch: pytest.MonkeyPatch, measure: Measure):

@@ -41,7 +41,7 @@ def test_files_are_told_by_their_names_in_any_order_and_any_layout():
     found = describe_files(["/a/2.jpg", Path("/b/1.jpg")], iter(["Resize", "Flip"]), IMAGES)
     assert found == {
         "kind": "files", "sha256": hashlib.sha256(b"1.jpg\n2.jpg").hexdigest(), "transforms": ["Resize", "Flip"],
-        "mean": pytest.approx(sum(IMAGES.ravel().tolist()) / 180, rel=1e-5),
+        "images": len(IMAGES), "mean": pytest.approx(sum(IMAGES.ravel().tolist()) / 180, rel=1e-5),
         "deviation": pytest.approx(np.sqrt((IMAGES.astype(np.float64) ** 2).mean() - IMAGES.astype(np.float64).mean() ** 2)),
     }  # fmt: skip
     turned = describe_files(["/c/1.jpg", "/c/2.jpg"], ["Resize", "Flip"], IMAGES.transpose(0, 3, 1, 2))

@@ -93,6 +93,11 @@ def test_every_batch_size_has_comparisons_of_its_own():
     assert [row for row in twice if row.options.get("batch_size") != 16] == once
 
 
+def test_batch_sizes_come_by_size():
+    """A process keeps its memory: the peak of a small batch after a large one would be the large one's."""
+    assert plan(batch_sizes=(16, 4)) == plan(batch_sizes=(4, 16))
+
+
 def test_without_the_legacy_the_port_is_measured_as_before():
     every, alone = plan(), plan(legacy=False)
     assert [(row.what, row.task, row.options, row.rounds, row.samples, row.image_scale) for row in alone] == [

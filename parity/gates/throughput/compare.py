@@ -10,15 +10,19 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
+from benchmarks.audit import is_measured
 from benchmarks.results import read_results
-from benchmarks.summary import Agreement, Rate, list_agreement, list_rates
-from parity.tolerance import GatesFile
+from benchmarks.summary import Agreement, Rate, conditions_id, list_agreement, list_rates
+from parity.tolerance import GatesFile, Limit
 from parity.verdict import Check, GateResult, Verdict
 from parity.workspace import Workspace
 
 NOT_MEASURED = "not measured with this code: nox -s bench measures it, and the next run takes it up"
 INFORMS = "informs, decides nothing: no limit for this device in gates.toml"
 NO_NUMBER = "a probability is no number"
+INCOMPARABLE = "both sides were measured, but not their probabilities on the same images"
+ABSENT = "this way to compute, or the legacy in float32, was not measured"
+PREDICTING = ("forward", "predict")
 SIGNIFICANT_BITS = {"bf16": 8, "tf32": 11}
 
 
@@ -31,14 +35,16 @@ def compare(workspace: Workspace, gates_file: GatesFile) -> GateResult:
     if not workspace.benchmark.is_file():
         return GateResult(gate="throughput", checks=(), expected=0, compared=0, reason=NOT_MEASURED)
     results = read_results(workspace.benchmark)
-    found = [
-        found for comparison in results["comparisons"] if comparison["what"] != "self" for found in list_agreement(comparison)
+    both = [
+        comparison
+        for comparison in results["comparisons"]
+        if comparison["what"] != "self" and comparison["contestants"][0]["side"] == "legacy"
     ]
     measured = rates(workspace)
     checks = (
         *_speed_checks(measured, gates_file),
-        *_missing_checks(results, measured, gates_file),
-        *_agreement_checks(found, gates_file),
+        *_missing_checks(results, both, measured, gates_file),
+        *(check for comparison in both for check in _agreement_checks(comparison, gates_file)),
     )
     reason = "" if checks else "the benchmark has no row with both sides"
     return GateResult(gate="throughput", checks=checks, expected=len(checks), compared=len(checks), reason=reason)
@@ -59,33 +65,59 @@ def _speed_checks(found: list[Rate], gates_file: GatesFile) -> Iterator[Check]:
         )
 
 
-def _missing_checks(results: dict[str, Any], found: list[Rate], gates_file: GatesFile) -> Iterator[Check]:
+def _missing_checks(
+    results: dict[str, Any], comparisons: list[dict[str, Any]], found: list[Rate], gates_file: GatesFile
+) -> Iterator[Check]:
     """A limit for something that the benchmark was to measure on a GPU is not passed by absence."""
-    rows = [(comparison["task"], row) for comparison in results["comparisons"] for row in comparison["contestants"]]
-    if all(row["about"]["device"] == "cpu" for _, row in rows if "about" in row):
+    devices = {row["about"]["device"] for comparison in comparisons for row in comparison["contestants"] if "about" in row}
+    if devices <= {"cpu"} and (devices or results["host"]["gpu"] is None):
         return
-    planned = {(task, row["precision"]) for task, row in rows if row["side"] == "port"}
-    for task, precision in sorted(planned - {(rate.task, rate.precision) for rate in found}):
-        if f"throughput/cuda/{task}/{precision}" in gates_file.limits:
+    there = {(rate.task, rate.conditions_id) for rate in found if rate.device == "cuda"}
+    for comparison, row in _port_rows(comparisons):
+        task, precision, name = comparison["task"], row["precision"], conditions_id(comparison, row["name"])
+        if f"throughput/cuda/{task}/{precision}" in gates_file.limits and (task, name) not in there:
             reason = "there is a limit for it, and it was not measured, or not fairly"
-            yield Check(id=f"throughput/{precision}/{task}/limit/present", verdict=Verdict.FAIL, reason=reason)
+            yield Check(id=f"throughput/{precision}/{task}/{name}/limit/present", verdict=Verdict.FAIL, reason=reason)
 
 
-def _agreement_checks(found: list[Agreement], gates_file: GatesFile) -> Iterator[Check]:
-    for row in found:
-        limit = gates_file.limit("decisions/probabilities") if row.precision == "fp32" else None
-        whole = math.isfinite(row.difference)
-        near = whole and (limit is None or row.difference <= limit.value)
-        yield Check(
-            id=f"throughput/{row.precision}/{row.task}/{row.contestant.replace(' ', '-')}-batch{row.batch_size}/probabilities",
-            verdict=Verdict.PASS if near else Verdict.FAIL,
-            observed=row.difference,
-            limit=None if limit is None else limit.value,
-            unit="probability",
-            n=row.images,
-            worst=f"image {row.furthest + 1} of {row.images}; decisions changed: {row.changed}",
-            reason=NO_NUMBER if not whole else _not_exact(row.precision) if limit is None else limit.reason,
-        )
+def _agreement_checks(comparison: dict[str, Any], gates_file: GatesFile) -> Iterator[Check]:
+    found = {row.contestant: row for row in list_agreement(comparison)}
+    precisions = {row["name"]: row["precision"] for row in comparison["contestants"]}
+    limit = gates_file.limit("decisions/probabilities")
+    task, size = comparison["task"], comparison["options"].get("batch_size", 1)
+    for _, row in _port_rows([comparison]):
+        precision, exact = row["precision"], row["precision"] == "fp32"
+        id = f"throughput/{precision}/{task}/{row['name'].replace(' ', '-')}-batch{size}/probabilities"
+        agreement = found.get(row["name"])
+        if agreement is not None and (not exact or precisions[agreement.base] == "fp32"):
+            yield _agreement_check(id, agreement, limit if exact else None)
+        elif exact and task in PREDICTING:
+            measured = is_measured(row) and any(
+                is_measured(other) and (other["side"], other["precision"]) == ("legacy", "fp32")
+                for other in comparison["contestants"]
+            )
+            verdict, reason = (Verdict.FAIL, INCOMPARABLE) if measured else (Verdict.NOT_RUN, ABSENT)
+            yield Check(id=id, verdict=verdict, reason=reason)
+
+
+def _agreement_check(id: str, row: Agreement, limit: Limit | None) -> Check:
+    whole = math.isfinite(row.difference)
+    near = whole and (limit is None or row.difference <= limit.value)
+    return Check(
+        id=id,
+        verdict=Verdict.PASS if near else Verdict.FAIL,
+        observed=row.difference,
+        limit=None if limit is None else limit.value,
+        unit="probability",
+        n=row.images,
+        worst=f"image {row.furthest + 1} of {row.images}; decisions changed: {row.changed}",
+        reason=NO_NUMBER if not whole else _not_exact(row.precision) if limit is None else limit.reason,
+    )
+
+
+def _port_rows(comparisons: list[dict[str, Any]]) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+    """Yield each contestant of the port with its comparison."""
+    return ((comparison, row) for comparison in comparisons for row in comparison["contestants"] if row["side"] == "port")
 
 
 def _not_exact(precision: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -33,10 +34,10 @@ PROBABILITIES = GATES_FILE.limit("decisions/probabilities")
 STEP = "throughput/fp32/training_step/port-fp32-batch8-300x400/ratio"
 
 
-def judge(folder: Path, *comparisons: Comparison, **limits: float) -> GateResult:
+def judge(folder: Path, *comparisons: Comparison, gpu: dict[str, str] | None = None, **limits: float) -> GateResult:
     """Return the gate's result of a benchmark, with limits on a GPU: ``training_step_fp32=1.5``."""
     workspace = Workspace(folder)
-    write_results(folder, make_results(*comparisons))
+    write_results(folder, make_results(*comparisons, gpu=gpu))
     (folder / "results.json").rename(workspace.benchmark)
     return compare(workspace, with_limits(**limits))
 
@@ -211,14 +212,78 @@ def test_what_was_measured_wrongly_has_no_speed(tmp_path: Path):
     assert [check.id for check in result.checks] == ["throughput/bf16/training_step/port-bf16-batch8-300x400/ratio"]
 
 
-@pytest.mark.parametrize("how", ["left out", "measured wrongly"])
-def test_a_limit_is_not_passed_by_absence(tmp_path: Path, how: str):
-    comparison = move_to_gpu(make_compute())
-    if how == "left out":
-        leave_out(comparison, "port fp32")
-    else:
-        find(comparison, "port fp32")["warm_up"] = []
-    assert judge(tmp_path, comparison, training_step_fp32=1.5).verdict is not Verdict.PASS
+def on_the_cpu(comparison: Comparison, name: str) -> None:
+    find(comparison, name)["about"]["device"] = "cpu"
+
+
+def not_warmed_up(comparison: Comparison, name: str) -> None:
+    find(comparison, name)["warm_up"] = []
+
+
+@pytest.mark.parametrize(
+    ("spoil", "name"),
+    [
+        (leave_out, "port fp32"), (leave_out, "legacy fp32"), (not_warmed_up, "port fp32"), (not_warmed_up, "legacy fp32"),
+        (on_the_cpu, "port fp32"), (on_the_cpu, "legacy fp32"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("batch", [8, 16])
+def test_a_limit_is_not_passed_by_absence(tmp_path: Path, spoil: Callable[..., Any], name: str, batch: int):
+    """Neither by one contestant in one batch size: the others do not stand for it."""
+    steps = {size: move_to_gpu(make_compute(batch=size)) for size in (8, 16)}
+    spoil(steps[batch], name)
+    result = judge(tmp_path, *steps.values(), training_step_fp32=1.5)
+    missing = f"throughput/fp32/training_step/port-fp32-batch{batch}-300x400/limit/present"
+    assert [check.id for check in result.checks if check.verdict is Verdict.FAIL] == [missing]
+
+
+def test_a_limit_is_not_passed_where_nothing_could_be_started(tmp_path: Path):
+    steps = leave_out(make_compute(), "legacy fp32", "port fp32", "port bf16")
+    gpu = {"name": "NVIDIA A100", "driver": "550.54"}
+    assert judge(tmp_path, steps, gpu=gpu, training_step_fp32=1.5).verdict is Verdict.FAIL
+    assert judge(tmp_path, steps, training_step_fp32=1.5).verdict is Verdict.NOT_RUN
+
+
+def test_the_port_against_itself_owes_no_ratio(tmp_path: Path):
+    result = judge(tmp_path, move_to_gpu(make_self()), move_to_gpu(make_epochs()), forward_fp32=1.5)
+    assert result.verdict is Verdict.PASS
+
+
+def no_probabilities(comparison: Comparison, name: str) -> None:
+    del find(comparison, name)["evidence"]["probabilities"]
+
+
+def other_images(comparison: Comparison, name: str) -> None:
+    find(comparison, name)["evidence"]["source"] = {"kind": "resident", "sha256": "0" * 64}
+
+
+@pytest.mark.parametrize(
+    ("spoil", "verdict"), [(leave_out, Verdict.NOT_RUN), (no_probabilities, Verdict.FAIL), (other_images, Verdict.FAIL)]
+)
+@pytest.mark.parametrize("name", ["port fp32", "legacy fp32"])
+def test_agreement_is_not_passed_by_absence(tmp_path: Path, spoil: Callable[..., Any], verdict: Verdict, name: str):
+    comparison = make_compute("forward")
+    spoil(comparison, name)
+    result = judge(tmp_path, make_compute(), comparison)
+    check = find_check(result, "throughput/fp32/forward/port-fp32-batch8/probabilities")
+    assert (check.verdict, result.verdict) == (verdict, verdict)
+    assert "measured" in check.reason
+
+
+@pytest.mark.parametrize("first", ["fp32", "tf32"])
+def test_float32_is_held_to_float32(tmp_path: Path, first: str):
+    """In whatever order the precisions were asked for."""
+    names = [*sorted(["legacy_fp32", "legacy_tf32"], key=lambda name: first not in name), "port_fp32", "port_tf32"]
+    comparison = make_compute("forward", **dict.fromkeys(names, 1.0))
+    for name in ("legacy tf32", "port tf32"):
+        find(comparison, name)["evidence"]["probabilities"] = [[0.5, 0.4, 0.1], [0.1, 0.6, 0.3]]
+    result = judge(tmp_path, comparison)
+    assert result.verdict is Verdict.PASS
+    for precision in ("fp32", "tf32"):
+        check = find_check(result, f"throughput/{precision}/forward/port-{precision}-batch8/probabilities")
+        assert check.observed == 0.0
+    leave_out(comparison, "legacy fp32")
+    assert judge(tmp_path, comparison).verdict is Verdict.NOT_RUN
 
 
 def test_ids_are_not_used_twice(tmp_path: Path):
