@@ -241,7 +241,7 @@ def _add_predict(commands: Any) -> None:
         help="predict a folder of images; writes a CSV file, and maps if asked for",
         description="Predict every image of a folder. Rows are written batch by batch: the same command goes on after those "
         "that are there, and tries images again that it skipped.",
-        epilog="Exit code: 0, 1 if images were skipped because they could not be read, 2 for bad input.",
+        epilog="Exit code: 0, 1 if images were skipped because they could not be read or predicted, 2 for bad input.",
     )
     add = command.add_argument
     add(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import re
 import sys
@@ -24,13 +25,15 @@ from torch_port.images import read_image
 from torch_port.inference import Predictor, make_predictor
 from torch_port.model import Classifier
 from torch_port.names import CLASSES
-from torch_port.prediction_table import begin_table, writing
+from torch_port.prediction_table import begin_table, refuse_other_rows, writing
 from torch_port.transforms import input_size, test_augmentations
 from torch_port.weights import hash_file, load_checkpoint
 
 SUFFIXES = (".jpg", ".jpeg")
 # A row would end at a carriage return, and UTF-8 has no lone surrogates, which stand for bytes that are not UTF-8.
 UNWRITABLE = re.compile("[\r\ud800-\udfff]")
+
+NO_ANSWER = "the network's probabilities are no numbers"
 
 Row = tuple[Path, list[float]]  # an image and its probabilities
 Faults = dict[Path, str]  # an image and why it cannot be read
@@ -40,7 +43,7 @@ def run_predict(options: argparse.Namespace) -> int:
     """Predict the images of a folder that have no row yet, batch by batch; a row is written after its map.
 
     Returns:
-        The exit code: 0, or 1 if images were skipped because they could not be read.
+        The exit code: 0, or 1 if images were skipped because they could not be read or predicted.
 
     Raises:
         InputError: The images, the checkpoint or an option cannot be used, or the rows that are there were made with others.
@@ -52,6 +55,7 @@ def run_predict(options: argparse.Namespace) -> int:
     maps = None if options.gradcam is None else evaluate.make_folder(options.gradcam, option="gradcam")
     out = Path(options.out)
     present = begin_table(out, collect_settings(options))
+    refuse_other_rows(out, present - {path.name for path in images})
     missing = [path for path in images if path.name not in present]
     loader = DataLoader(
         ImageFiles(missing, options.image_scale), options.batch_size, num_workers=options.workers, collate_fn=collate
@@ -69,7 +73,7 @@ def run_predict(options: argparse.Namespace) -> int:
             bar.update(len(rows) + len(faults))
     beside = f" beside {len(present)} that were there" if present else ""
     wrote = f"wrote {count_of(len(missing) - skipped, 'prediction')} to {out}{beside}"
-    print(f"{wrote}; skipped {count_of(skipped, 'image')} that could not be read")
+    print(f"{wrote}; skipped {count_of(skipped, 'image')} that could not be read or predicted")
     return 1 if skipped else 0
 
 
@@ -154,7 +158,7 @@ def collate(items: Sequence[tuple[Path, Tensor | str]]) -> tuple[list[Path], Ten
 
 
 def predict_files(predict: Predictor, loader: DataLoader, device: torch.device) -> Iterator[tuple[list[Row], Faults]]:
-    """Yield the rows of each batch, and the files that cannot be read.
+    """Yield the rows of each batch, and the files that cannot be read, or that the network has no answer for.
 
     Args:
         predict: What ``make_predictor`` returns.
@@ -166,7 +170,9 @@ def predict_files(predict: Predictor, loader: DataLoader, device: torch.device) 
         if images is not None:
             probabilities = predict(images.to(device=device, memory_format=torch.channels_last))  # (N, K)
             rows = list(zip(paths, probabilities.tolist(), strict=True))
-        yield rows, faults
+        answered = [(path, row) for path, row in rows if all(map(math.isfinite, row))]
+        unanswered = {path: NO_ANSWER for path, row in rows if not all(map(math.isfinite, row))}
+        yield answered, {**faults, **unanswered}
 
 
 def write_maps(

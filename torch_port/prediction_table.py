@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from torch_port import evaluate
-from torch_port.errors import InputError
+from torch_port.errors import InputError, count_of
 from torch_port.names import CLASSES
 from torch_port.whole_files import write_whole
 
@@ -91,6 +91,23 @@ def read_names(out: Path) -> tuple[set[str], int]:
         if file.read(1):
             raise refuse_table(out, f"the row {row}")
     return names, end
+
+
+def refuse_other_rows(out: Path, names: set[str]) -> None:
+    """Refuse a file with rows of images that are not in the folder, or no longer.
+
+    Raises:
+        InputError: There are such rows.
+    """
+    if names:
+        raise InputError.about(
+            "out",
+            must="have rows of the folder's images alone",
+            got=count_of(len(names), "other"),
+            place=out,
+            remedy="choose another --out",
+            faults=sorted(names),
+        )
 
 
 def refuse_table(out: Path, got: str) -> InputError:

@@ -25,6 +25,7 @@ from parity.predictions import read_predictions
 from torch_port import evaluate, gradcam, predict
 from torch_port.__main__ import main
 from torch_port.errors import InputError
+from torch_port.inference import make_predictor
 from torch_port.predict import find_images, make_visible
 from torch_port.prediction_table import begin_table
 from torch_port.weights import load_checkpoint, write_safetensors
@@ -71,7 +72,7 @@ def predicted(folder: Path, checkpoint: Path, tmp_path_factory: pytest.TempPathF
 def test_the_numbers_are_those_of_evaluate_and_of_the_model_in_float64(data_set, checkpoint, model64, tmp_path, capsys):
     assert main(words_of(data_set / "images", checkpoint, tmp_path / "p.csv", "--batch-size", "5", "--workers", "1")) == 0
     said = capsys.readouterr()
-    assert said.out == f"wrote 12 predictions to {tmp_path / 'p.csv'}; skipped 0 images that could not be read\n"
+    assert said.out == f"wrote 12 predictions to {tmp_path / 'p.csv'}; skipped 0 images that could not be read or predicted\n"
     assert "predict: 100%" in said.err
     options = ["--data", str(data_set), "--checkpoint", str(checkpoint), "--splits", "train,val,test", *SMALL]
     assert main(["evaluate", *options, "--out", str(tmp_path)]) == 0
@@ -187,7 +188,7 @@ def test_bad_images_are_named_skipped_and_tried_again(folder, predicted, checkpo
     options = words_of(images, checkpoint, out, "--batch-size", "1", "--workers", "1")
     assert main(options) == 1
     said = capsys.readouterr()
-    assert said.out == f"wrote 5 predictions to {out}; skipped 6 images that could not be read\n"
+    assert said.out == f"wrote 5 predictions to {out}; skipped 6 images that could not be read or predicted\n"
     lines = [line.strip() for line in said.err.replace("\r", "\n").splitlines() if line.strip().startswith("skipped")]
     truncated = lines.pop(0)
     assert truncated.startswith(r"skipped 0 cut\x1b[31m\u202e.jpg: image file is truncated")
@@ -205,7 +206,7 @@ def test_bad_images_are_named_skipped_and_tried_again(folder, predicted, checkpo
         (images / f"{name}.jpg").unlink()
     assert main(options) == 1
     assert capsys.readouterr().out == (
-        f"wrote 1 prediction to {out} beside 5 that were there; skipped 1 image that could not be read\n"
+        f"wrote 1 prediction to {out} beside 5 that were there; skipped 1 image that could not be read or predicted\n"
     )
     again = out.read_bytes().removeprefix(predicted.read_bytes()).decode()
     assert again == predicted.read_text(encoding="utf-8").splitlines()[1].replace('"""quote"".jpg"', cut.name) + "\n"
@@ -456,3 +457,44 @@ def test_help(capsys):
         main(["predict", "--help"])
     assert caught.value.code == 0
     assert "Exit code: 0, 1 if images were skipped" in capsys.readouterr().out
+
+
+def test_an_answer_that_is_no_number_is_none(folder, predicted, checkpoint, tmp_path, capsys, monkeypatch):
+    """The first batch overflows: its images are named and get no row, and the next run tries them again."""
+    calls = []
+
+    def overflow_once(model, **words):
+        predictor = make_predictor(model, **words)
+
+        def run(images):
+            calls.append(len(images))
+            return predictor(images) * (float("nan") if len(calls) == 1 else 1.0)
+
+        return run
+
+    out = tmp_path / "p.csv"
+    options = words_of(folder, checkpoint, out, "--batch-size", "2")
+    monkeypatch.setattr(predict, "make_predictor", overflow_once)
+    assert main(options) == 1
+    said = capsys.readouterr()
+    assert "skipped 2 images that could not be read or predicted" in said.out
+    assert said.err.count("the network's probabilities are no numbers") == 2
+    assert names_in(out) == names_in(predicted)[2:]
+    assert main(options) == 0
+    assert sorted(names_in(out)) == sorted(names_in(predicted))
+    assert "nan" not in out.read_text(encoding="utf-8")
+
+
+def test_rows_of_images_that_are_gone_are_refused(folder, checkpoint, tmp_path, capsys):
+    images, out = tmp_path / "images", tmp_path / "p.csv"
+    shutil.copytree(folder, images)
+    options = words_of(images, checkpoint, out)
+    assert main(options) == 0
+    left, name = out.read_bytes(), names_in(out)[-1]
+    (images / name).unlink()
+    capsys.readouterr()
+    assert main(options) == 2
+    said = capsys.readouterr().err
+    assert "`out` must have rows of the folder's images alone, got 1 other" in said
+    assert said.rstrip().endswith(f"- {name}")
+    assert out.read_bytes() == left
