@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
+from safetensors import safe_open
 from safetensors.torch import load_file
 
 from torch_port.errors import InputError, WeightsError
@@ -120,6 +121,8 @@ class BestWeightsCallback(RuleCallback):
 
         Raises:
             InputError: No epoch had a loss to keep the weights of.
+            WeightsError: The file is of another epoch: a training that was killed between the file and its state, and did not
+                repeat that epoch with the same numbers when it was resumed.
         """
         trainer.strategy.barrier()  # rank zero may still be writing
         if self.rule.epoch is None:
@@ -130,4 +133,12 @@ class BestWeightsCallback(RuleCallback):
                 place="this training",
                 remedy="give a smaller learning rate",
             )
+        with safe_open(self.path, framework="pt") as file:
+            metadata = file.metadata() or {}
+        kept, best = (metadata.get("epoch"), metadata.get("val_loss")), (str(self.rule.epoch), repr(self.rule.best))
+        if kept != best:
+            raise WeightsError.about(
+                "best weights", must=f"be of epoch {best[0]} with a validation loss of {best[1]}",
+                got=f"those of epoch {kept[0]} with {kept[1]}", place=self.path, remedy="train again in a new folder",
+            )  # fmt: skip
         pl_module.model.load_state_dict(load_file(self.path), strict=True)

@@ -25,12 +25,22 @@ class SafetensorsIO(CheckpointIO):
     """Writes and reads what Lightning keeps of a training; a file appears only when it is whole."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
-        """Write a checkpoint."""
+        """Write a checkpoint.
+
+        Raises:
+            InputError: The file cannot be written.
+        """
         path = Path(path)
         path.parent.mkdir(parents=True, exist_ok=True)
         tensors: dict[str, Tensor] = {}
         tree = json.dumps(_flatten(checkpoint, tensors))
-        write_tensors(path, tensors, {TREE: tree})
+        try:
+            write_tensors(path, tensors, {TREE: tree})
+        except (OSError, SafetensorError) as error:
+            raise InputError.about(
+                "out", must="be a place that can be written", got=str(error), place=path,
+                remedy="make room, then go on with --resume",
+            ) from error  # fmt: skip
 
     def load_checkpoint(
         self, path: str | Path, map_location: Callable[..., Any] | None = None, weights_only: bool | None = None

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import random
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -115,4 +116,9 @@ if __name__ == "__main__":
         train(out / "broken", int(sys.argv[2]), broken=0)
     except InputError as error:
         (out / f"error {rank}.txt").write_text(error.text(), encoding="utf-8")
+        if rank:  # leave, and let the first process end by itself: Lightning kills it if it finds this one ended before
+            torch.distributed.destroy_process_group()
+            end = time.monotonic() + 20
+            while not (out / "error 0.txt").exists() and time.monotonic() < end:
+                time.sleep(0.05)
         sys.exit(2)

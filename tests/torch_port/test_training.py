@@ -7,6 +7,8 @@ import importlib.util
 import json
 import math
 import os
+import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -216,6 +218,36 @@ def test_best_weights_that_are_gone_are_missed(small: ModuleType, tmp_path: Path
     (tmp_path / BEST_WEIGHTS).unlink()
     with pytest.raises(WeightsError, match="`best weights` must be there when a training is resumed"):
         fit(small, tmp_path, epochs=epochs, resume=True)
+
+
+def test_best_weights_of_another_epoch_are_refused(small: ModuleType, tmp_path: Path):
+    """Those of an epoch after which the training was killed before its state was written, and which came out otherwise."""
+    other, killed = tmp_path / "other", tmp_path / "killed"
+    fit(small, other, epochs=1, training=small.make_training(learning_rate=0.01))
+    fit(small, killed, epochs=1)
+    shutil.copy(other / BEST_WEIGHTS, killed)
+    message = (
+        r"`best weights` must be of epoch 0 with a validation loss of [\d.]+, got those of epoch 0 with [\d.]+ in .*; train"
+    )
+    with pytest.raises(WeightsError, match=message):
+        fit(small, killed, epochs=1, resume=True)
+
+
+def test_a_full_disk_is_not_taken_for_damaged_weights(small: ModuleType, tmp_path: Path):
+    fit(small, tmp_path, epochs=1)
+    size = (tmp_path / BEST_WEIGHTS).stat().st_size + 100
+    assert size < (tmp_path / LAST_CHECKPOINT).stat().st_size
+    left = (tmp_path / LAST_CHECKPOINT).read_bytes()
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        with pytest.raises(
+            InputError, match=r"`out` must be a place that can be written, got .*too large.* in .*last\.ckpt; make"
+        ):
+            SafetensorsIO().save_checkpoint({"state_dict": {"a": torch.zeros(size)}}, tmp_path / LAST_CHECKPOINT)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert (tmp_path / LAST_CHECKPOINT).read_bytes() == left
 
 
 def test_best_weights_that_are_damaged_are_refused(small: ModuleType, tmp_path: Path):
