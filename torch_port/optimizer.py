@@ -64,6 +64,13 @@ class KerasAdam(torch.optim.Optimizer):
         for group in self.param_groups:
             group["lr"] = round_to_dtype(learning_rate, group["params"][0].dtype)
 
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Load a state, and lay its moments out as the parameters are: what a file holds is in row-major order."""
+        super().load_state_dict(state_dict)
+        for parameter, state in self.state.items():
+            for name in ("m", "v"):
+                state[name] = torch.empty_like(parameter).copy_(state[name])
+
     @torch.no_grad()
     def step(self, closure: Callable[[], Tensor] | None = None) -> Tensor | None:
         """Update every parameter that has a gradient; return what ``closure`` returns."""
