@@ -137,7 +137,9 @@ def _make_loaders(options: argparse.Namespace) -> tuple[dict[str, Any], list[str
 def _load_model(options: argparse.Namespace, class_names: list[str]) -> Any:
     from torch_port.weights import load_checkpoint
 
-    return load_checkpoint(options.checkpoint, options.arch, len(class_names), classes=class_names)
+    return load_checkpoint(
+        options.checkpoint, options.arch, len(class_names), classes=class_names, image_scale=options.image_scale
+    )
 
 
 def _add_convert(commands: Any) -> None:

@@ -41,7 +41,12 @@ def write_safetensors(model: Classifier, path: str | Path, provenance: Mapping[s
 
 
 def read_safetensors(
-    path: str | Path, arch: str = "resnet50v2", num_classes: int = 3, *, classes: Sequence[str] | None = None
+    path: str | Path,
+    arch: str = "resnet50v2",
+    num_classes: int = 3,
+    *,
+    classes: Sequence[str] | None = None,
+    image_scale: float | None = None,
 ) -> Classifier:
     """Build a model from a file of `write_safetensors`.
 
@@ -50,12 +55,13 @@ def read_safetensors(
         arch: Architecture that the caller expects.
         num_classes: Class count that the caller expects.
         classes: Class names in the order that the caller expects; None takes any.
+        image_scale: Size of the images that the caller will give it; None takes any, as does a file that does not know.
 
     Returns:
         The model, float32, in evaluation mode.
 
     Raises:
-        WeightsError: The file is damaged, or is of another architecture or other classes; or a tensor is
+        WeightsError: The file is damaged, or is of another architecture, other classes or another image size; or a tensor is
             missing, extra, of another shape or dtype, or not finite. All faults are listed.
     """
     model = make_model(arch, num_classes)
@@ -76,6 +82,12 @@ def read_safetensors(
         raise WeightsError.about(
             "classes", must=f"be {named}, the file's order", got=",".join(classes), place=path, remedy=REMEDY
         )
+    trained = metadata.get("image_scale")
+    if image_scale is not None and trained not in (None, repr(image_scale)):
+        raise WeightsError.about(
+            "image_scale", must=f"be {trained}, at which the file was trained", got=repr(image_scale), place=path,
+            remedy=f"use --image-scale {trained}",
+        )  # fmt: skip
     fill_model(model, tensors)
     return model.eval()
 

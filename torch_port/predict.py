@@ -51,7 +51,10 @@ def run_predict(options: argparse.Namespace) -> int:
     device = evaluate.select_device(options.device)
     check_options(options.image_scale, options.batch_size, splits=None, seed=0)
     images = find_images(Path(options.folder), with_maps=options.gradcam is not None)
-    model = evaluate.prepare_model(load_checkpoint(options.checkpoint, options.arch, len(CLASSES), classes=CLASSES), device)
+    loaded = load_checkpoint(
+        options.checkpoint, options.arch, len(CLASSES), classes=CLASSES, image_scale=options.image_scale
+    )  # fmt: skip
+    model = evaluate.prepare_model(loaded, device)
     maps = None if options.gradcam is None else evaluate.make_folder(options.gradcam, option="gradcam")
     out = Path(options.out)
     present = begin_table(out, collect_settings(options))

@@ -22,7 +22,7 @@ from torch_port.losses import make_class_weights
 from torch_port.model import Classifier, make_model
 from torch_port.names import SPLITS
 from torch_port.streams import derive_seed
-from torch_port.train_settings import is_first_process, recorded_settings, refuse, settle_seed
+from torch_port.train_settings import hash_images, is_first_process, recorded_settings, refuse, settle_seed
 from torch_port.training import BEST_WEIGHTS, HISTORY, Hardware, train_model
 from torch_port.training_module import ClassifierTraining
 from torch_port.weights import load_backbone
@@ -52,7 +52,7 @@ def run_train(options: argparse.Namespace) -> None:
     evaluate.make_folder(folder)
     repeated = [loaders["train"], loaders["val"]]
     with decoded_images(folder, repeated, options.image_cache, first=is_first_process()):
-        with recorded_settings(folder, options):
+        with recorded_settings(folder, options, hash_images(loaders)):
             history = train_model(
                 training,
                 loaders["train"],
@@ -61,7 +61,12 @@ def run_train(options: argparse.Namespace) -> None:
                 num_epochs=options.epochs,
                 patience=options.patience,
                 patience_lr=options.patience_lr,
-                provenance={"arch": options.arch, "classes": ",".join(class_names), "source": f"trained with seed {seed}"},
+                provenance={
+                    "arch": options.arch,
+                    "classes": ",".join(class_names),
+                    "image_scale": repr(options.image_scale),
+                    "source": f"trained with seed {seed}",
+                },
                 hardware=Hardware(
                     accelerator="gpu" if device.type == "cuda" else "cpu",
                     devices=options.devices,

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from lightning.pytorch.utilities import rank_zero_only
+from torch.utils.data import DataLoader
 
 from torch_port.errors import InputError
 from torch_port.training import LAST_CHECKPOINT
@@ -55,12 +57,33 @@ def settle_seed(folder: Path, options: argparse.Namespace) -> int:
     return options.seed
 
 
+def hash_images(loaders: Mapping[str, DataLoader]) -> str:
+    """Return a hash of what the splits hold: file, size in bytes and label of each image, in order."""
+    lines = [
+        f"{split}\t{path}\t{Path(path).stat().st_size}\t{label}"
+        for split, loader in loaders.items()
+        for path, label in zip(loader.dataset.images, loader.dataset.labels, strict=True)
+    ]
+    return hashlib.sha256("\n".join(lines).encode("utf-8", "surrogateescape")).hexdigest()
+
+
 @contextmanager
-def recorded_settings(folder: Path, options: argparse.Namespace) -> Iterator[None]:
-    """Keep what a resumed training must have in common with its beginning, unless it is refused before its first epoch ends."""
+def recorded_settings(folder: Path, options: argparse.Namespace, images_sha256: str) -> Iterator[None]:
+    """Keep what a resumed training must have in common with its beginning, unless it is refused before its first epoch ends.
+
+    Raises:
+        InputError: The splits no longer hold what they held when the training was begun.
+    """
     path = folder / SETTINGS
-    if is_first_process() and not path.is_file():
-        settings = {name: getattr(options, name) for name in FIXED_SETTINGS}
+    if path.is_file():
+        begun = _read_settings(path).get("images_sha256", images_sha256)
+        if begun != images_sha256:
+            raise refuse(
+                "images", "be those with which this training was begun, in the same splits", "others", path,
+                "restore data.csv, images and --split, or choose another --out",
+            )  # fmt: skip
+    elif is_first_process():
+        settings = {name: getattr(options, name) for name in FIXED_SETTINGS} | {"images_sha256": images_sha256}
         write_whole(path, json.dumps(settings, indent=2) + "\n")
     try:
         yield

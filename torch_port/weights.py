@@ -84,7 +84,12 @@ def load_backbone(model: Classifier, path: str | Path) -> None:
 
 
 def load_checkpoint(
-    path: str | Path, arch: str = "resnet50v2", num_classes: int = 3, *, classes: Sequence[str] | None = None
+    path: str | Path,
+    arch: str = "resnet50v2",
+    num_classes: int = 3,
+    *,
+    classes: Sequence[str] | None = None,
+    image_scale: float | None = None,
 ) -> Classifier:
     """Build a model from a safetensors file of the port, or directly from a legacy checkpoint.
 
@@ -93,6 +98,7 @@ def load_checkpoint(
         arch: Architecture that the caller expects.
         num_classes: Class count that the caller expects.
         classes: Class names in the order that the caller expects; a legacy checkpoint does not know them.
+        image_scale: Size of the images that the caller will give it; a legacy checkpoint does not know it.
 
     Returns:
         The model, float32, in evaluation mode.
@@ -101,7 +107,7 @@ def load_checkpoint(
         WeightsError: As ``read_safetensors`` or ``load_legacy_file``.
     """
     if Path(path).suffix == ".safetensors":
-        return read_safetensors(path, arch, num_classes, classes=classes)
+        return read_safetensors(path, arch, num_classes, classes=classes, image_scale=image_scale)
     model = make_model(arch, num_classes)
     load_legacy_file(model, path)
     return model.eval()

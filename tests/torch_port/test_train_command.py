@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import stat
 import subprocess
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from safetensors import safe_open
@@ -114,11 +116,55 @@ def test_the_weights_say_where_they_come_from(trained: Path):
     assert results_of(trained)["metadata"] == {
         "arch": "resnet50v2",
         "classes": "aca,nor,scc",
+        "image_scale": "0.03",
         "source": f"trained with seed {SEED}",
         "epoch": str(best),
         "val_loss": repr(history["val_loss"][best]),
     }
     assert len(history["loss"]) == EPOCHS
+
+
+@pytest.mark.parametrize("command", ["evaluate", "gradcam", "predict"])
+def test_the_weights_take_images_of_their_size_alone(
+    trained: Path, data_set: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], command: str
+):
+    """The network would take any, and give other answers."""
+    data = [str(data_set / "images")] if command == "predict" else ["--data", str(data_set)]
+    options = ["--checkpoint", str(trained / "best_weights.safetensors"), "--out", str(tmp_path / "out"), "--device", "cpu"]
+    assert main([command, *data, *options, "--image-scale", "0.04"]) == 2
+    message = "`image_scale` must be 0.03, at which the file was trained, got 0.04 in "
+    assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("change", ["another split", "another file"])
+def test_a_training_is_not_resumed_with_other_images(
+    trained: Path, data_set: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], change: str
+):
+    """The words of the options stay the same."""
+    data, split, out = tmp_path / "data", tmp_path / "split.csv", tmp_path / "out"
+    shutil.copytree(data_set, data)
+    patients = sorted(pd.read_csv(data / "data.csv")["patient_id"].unique())
+    names = [("train", "val", "test")[number % 3] for number in range(len(patients))]
+    write_split(split, patients, names)
+    options = words_of(data, out, "--split", str(split), "--workers", "0", "--epochs", "1")
+    assert main(options) == 0
+    left = results_of(out)
+    if change == "another split":
+        write_split(split, patients, [names[-1], *names[:-1]])
+    else:
+        image = next(iter(sorted((data / "images").rglob("*.jpg"))))
+        image.write_bytes(image.read_bytes() + b"\0")
+    capsys.readouterr()
+    assert main([*options, "--resume"]) == 2
+    assert (
+        "`images` must be those with which this training was begun, in the same splits, got others in "
+        in capsys.readouterr().err
+    )
+    assert results_of(out) == left
+
+
+def write_split(path: Path, patients: list[Any], names: list[str]) -> None:
+    pd.DataFrame({"patient_id": patients, "split": names}).to_csv(path, index=False)
 
 
 def test_others_may_read_the_weights(trained: Path):

@@ -35,6 +35,9 @@ OTHER = {
 }
 
 
+IMAGES = "5" * 64
+
+
 def parse(*words: str) -> Namespace:
     return make_parser().parse_args(["train", "--data", "data", "--out", "out", *GIVEN, *words])
 
@@ -43,7 +46,7 @@ def begin(folder: Path, *words: str) -> dict[str, Any]:
     """Begin a training that is killed in its first epoch, and return its settings."""
     options = parse(*words)
     settle_seed(folder, options)
-    with recorded_settings(folder, options):
+    with recorded_settings(folder, options, IMAGES):
         pass
     return json.loads((folder / SETTINGS).read_text())
 
@@ -62,7 +65,7 @@ def test_without_a_seed_there_is_a_new_one_each_time(tmp_path: Path):
 
 def test_the_settings_are_all_kept(tmp_path: Path):
     kept = begin(tmp_path, "--seed", "3")
-    assert tuple(kept) == FIXED_SETTINGS
+    assert tuple(kept) == (*FIXED_SETTINGS, "images_sha256")
     assert kept["data"] == str(Path("data").resolve())
     assert {name: kept[name] for name in ("seed", "image_scale", "images", "weights")} == {
         "seed": 3,
@@ -117,7 +120,7 @@ def test_a_training_that_is_refused_leaves_only_what_it_has_trained(tmp_path: Pa
     options = parse("--seed", "3")
     if has_epochs:
         (tmp_path / "last.ckpt").touch()
-    with pytest.raises(InputError, match="bad image"), recorded_settings(tmp_path, options):
+    with pytest.raises(InputError, match="bad image"), recorded_settings(tmp_path, options, IMAGES):
         raise InputError("bad image")
     assert (tmp_path / SETTINGS).is_file() == has_epochs
 
@@ -126,7 +129,7 @@ def test_further_processes_find_the_settings_of_the_first(tmp_path: Path, monkey
     begin(tmp_path, "--seed", "3")
     monkeypatch.setattr(rank_zero_only, "rank", 1)
     assert settle_seed(tmp_path, parse()) == 3
-    with recorded_settings(tmp_path / "nowhere", parse()):
+    with recorded_settings(tmp_path / "nowhere", parse(), IMAGES):
         pass  # they write nothing
     with pytest.raises(InputError, match="`seed` must be given where processes are not started from here, got none in --seed"):
         settle_seed(tmp_path / "nowhere", parse())
