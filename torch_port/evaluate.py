@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
-from torch_port.errors import InputError
+from torch_port.errors import InputError, count_of
 from torch_port.model import Classifier
 from torch_port.quirks import DEFAULT, Quirks
 
@@ -74,6 +74,9 @@ def evaluate(
     Returns:
         Probabilities (images of the split, K) by split, and by split the figures as ``metrics.json`` has
         them.
+
+    Raises:
+        InputError: A probability is no number: figures would count it as an answer.
     """
     from torch_port.metrics import make_test_metrics  # importing torchmetrics costs seconds
 
@@ -86,11 +89,31 @@ def evaluate(
             metrics.update(batch, labels)
             predicted.append(batch)
         probabilities[split] = torch.cat(predicted)
+        refuse_no_numbers(probabilities[split], loader.dataset.images, split)
         figures[split] = {
             "n": len(loader.dataset),
             **{name: to_json(value) for name, value in metrics.compute().items()},
         }
     return probabilities, figures
+
+
+def refuse_no_numbers(probabilities: Tensor, images: Sequence[str | Path], split: str) -> None:
+    """Refuse probabilities (N, K) that are not all finite, and name their images.
+
+    Raises:
+        InputError: Some are not.
+    """
+    whole = probabilities.isfinite().all(dim=1).tolist()
+    faults = [str(image) for image, is_whole in zip(images, whole, strict=True) if not is_whole]
+    if faults:
+        raise InputError.about(
+            "probabilities",
+            must="be numbers",
+            got=f"others for {count_of(len(faults), 'image')}",
+            place=f"split {split}",
+            remedy="the checkpoint's weights overflow: take another one",
+            faults=faults,
+        )
 
 
 def to_json(value: Tensor) -> Any:

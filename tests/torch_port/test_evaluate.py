@@ -63,6 +63,20 @@ def test_the_shipped_settings(checkpoint):
     assert not torch.backends.cuda.matmul.allow_tf32
 
 
+@pytest.mark.parametrize("factor", [1e38, torch.nan])
+def test_a_probability_that_is_no_number_is_refused(data_set, checkpoint, factor: float):
+    """The figures would count it as the first class."""
+    loaders, _ = make_loaders(data_set, "20x", "published", 0.05, 2, splits=["val"])
+    model = evaluate.prepare_model(load_checkpoint(checkpoint), CPU)
+    with torch.no_grad():
+        model.last_dense.weight.mul_(factor).mul_(1e10)
+    with pytest.raises(InputError, match=r"`probabilities` must be numbers, got others for 3 images in split val; ") as caught:
+        evaluate.evaluate(model, loaders, CPU)
+    assert [line.removeprefix("  - ") for line in str(caught.value).splitlines()[1:]] == list(
+        map(str, loaders["val"].dataset.images)
+    )
+
+
 def test_what_is_undefined_becomes_null():
     assert evaluate.to_json(torch.tensor(torch.nan)) is None
     assert evaluate.to_json(torch.tensor(0.5)) == 0.5
