@@ -79,7 +79,7 @@ class GradientRelease(Callback):
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Batch, batch_idx: int) -> None:
         for optimizer in trainer.optimizers:
-            optimizer.zero_grad()
+            pl_module.optimizer_zero_grad(trainer.current_epoch, batch_idx, optimizer)
 
 
 def train_model(
