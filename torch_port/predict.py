@@ -25,7 +25,7 @@ from torch_port.images import read_image
 from torch_port.inference import Predictor, make_predictor
 from torch_port.model import Classifier
 from torch_port.names import CLASSES
-from torch_port.prediction_table import begin_table, refuse_other_rows, writing
+from torch_port.prediction_table import begin_table, writing
 from torch_port.transforms import input_size, test_augmentations
 from torch_port.weights import hash_file, load_checkpoint
 
@@ -57,8 +57,7 @@ def run_predict(options: argparse.Namespace) -> int:
     model = evaluate.prepare_model(loaded, device)
     maps = None if options.gradcam is None else evaluate.make_folder(options.gradcam, option="gradcam")
     out = Path(options.out)
-    present = begin_table(out, collect_settings(options))
-    refuse_other_rows(out, present - {path.name for path in images})
+    present = begin_table(out, collect_settings(options), [path.name for path in images])
     missing = [path for path in images if path.name not in present]
     loader = DataLoader(
         ImageFiles(missing, options.image_scale), options.batch_size, num_workers=options.workers, collate_fn=collate
@@ -173,9 +172,8 @@ def predict_files(predict: Predictor, loader: DataLoader, device: torch.device) 
         if images is not None:
             probabilities = predict(images.to(device=device, memory_format=torch.channels_last))  # (N, K)
             rows = list(zip(paths, probabilities.tolist(), strict=True))
-        answered = [(path, row) for path, row in rows if all(map(math.isfinite, row))]
         unanswered = {path: NO_ANSWER for path, row in rows if not all(map(math.isfinite, row))}
-        yield answered, {**faults, **unanswered}
+        yield [(path, row) for path, row in rows if path not in unanswered], {**faults, **unanswered}
 
 
 def write_maps(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from torch_port.whole_files import write_whole
 HEADER = ["image", *CLASSES]
 
 
-def begin_table(out: Path, settings: Mapping[str, Any]) -> set[str]:
+def begin_table(out: Path, settings: Mapping[str, Any], images: Collection[str]) -> set[str]:
     """Make the file with its header, and one with its settings beside it; or take up a file that was begun.
 
     A last row that was not written to its end is cut off.
@@ -26,12 +26,14 @@ def begin_table(out: Path, settings: Mapping[str, Any]) -> set[str]:
     Args:
         out: The CSV file.
         settings: What all its rows have in common, as JSON values.
+        images: Names of the images that may have a row.
 
     Returns:
         The names of the images that have a row.
 
     Raises:
-        InputError: The file cannot be written, is another one, or was begun with other settings. It stays as it is.
+        InputError: The file cannot be written, is another one, has rows of other images, or was begun with other settings. It
+            stays as it is.
     """
     beside = Path(f"{out}.json")
     evaluate.make_folder(out.parent)
@@ -42,6 +44,7 @@ def begin_table(out: Path, settings: Mapping[str, Any]) -> set[str]:
             return set()
         check_settings(out, beside, settings)
         names, end = read_names(out)
+        refuse_other_rows(out, names.difference(images))
         os.truncate(out, end)
         return names
 

@@ -277,8 +277,8 @@ def test_killed_it_goes_on_where_it_was(folder, predicted, checkpoint, tmp_path,
 def test_a_row_that_was_not_written_to_its_end_is_cut_off(predicted, tmp_path):
     """At every byte at which the writing can have ended."""
     out, whole = tmp_path / "p.csv", predicted.read_bytes()
-    settings = {"arch": "resnet50v2"}
-    assert begin_table(out, settings) == set()
+    settings, images = {"arch": "resnet50v2"}, [Path(name).name for name in NAMES]
+    assert begin_table(out, settings, images) == set()
     header = out.read_bytes()
     ends = [len(header)]  # of the rows
     for name in NAMES:
@@ -288,7 +288,7 @@ def test_a_row_that_was_not_written_to_its_end_is_cut_off(predicted, tmp_path):
     for length in range(len(header), len(whole) + 1):
         out.write_bytes(whole[:length])
         rows = sum(end <= length for end in ends[1:])
-        assert begin_table(out, settings) == {Path(name).name for name in NAMES[:rows]}
+        assert begin_table(out, settings, images) == set(images[:rows])
         assert out.read_bytes() == whole[: ends[rows]]
 
 
@@ -373,7 +373,7 @@ def test_a_file_of_another_kind_is_refused(table, beside, message, tmp_path):
         (tmp_path / "p.csv.json").write_text(json.dumps(beside) if isinstance(beside, dict) else beside)
     before = contents_of(tmp_path)
     with pytest.raises(InputError) as caught:
-        begin_table(out, SETTINGS)
+        begin_table(out, SETTINGS, [])
     assert message in caught.value.text()
     assert caught.value.text().endswith("choose another --out")
     assert contents_of(tmp_path) == before
@@ -490,8 +490,10 @@ def test_rows_of_images_that_are_gone_are_refused(folder, checkpoint, tmp_path, 
     shutil.copytree(folder, images)
     options = words_of(images, checkpoint, out)
     assert main(options) == 0
-    left, name = out.read_bytes(), names_in(out)[-1]
+    name = names_in(out)[-1]
     (images / name).unlink()
+    left = out.read_bytes() + b"torn"
+    out.write_bytes(left)
     capsys.readouterr()
     assert main(options) == 2
     said = capsys.readouterr().err
