@@ -1,4 +1,4 @@
-"""Whether a comparison was fair: seven ways in which benchmarks deceive, each judged by what was found in the live objects.
+"""Whether a comparison was fair: eight ways in which benchmarks deceive, each judged by what was found in the live objects.
 
 A contestant that fails a check gets no ratio. The evidence of a task is a dictionary:
 

@@ -172,7 +172,7 @@ class Data(LegacyTask):
         for number in range(len(self.source)):
             images, _ = self.source[number]
             found += len(images)
-            largest = images if len(images) > len(largest) else largest
+            largest = max(largest, images, key=len)
         assert found == self.images
         return largest
 

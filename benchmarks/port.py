@@ -195,7 +195,7 @@ class Data(PortTask):
         found, largest = 0, torch.empty(0)
         for images, _ in self.loader:
             found += len(images)
-            largest = images if len(images) > len(largest) else largest
+            largest = max(largest, images, key=len)
         assert found == self.images
         return largest
 

@@ -112,12 +112,12 @@ class Rate:
 
 def list_rates(results: dict[str, Any]) -> list[Rate]:
     """Return a rate for every contestant of the port that took turns with the legacy and passed the checks."""
-    return [
-        rate
-        for comparison in results["comparisons"]
-        if comparison["contestants"][0]["side"] == "legacy"
-        for rate in _list_rates(comparison)
-    ]
+    return [rate for comparison in with_both_sides(results) for rate in _list_rates(comparison)]
+
+
+def with_both_sides(results: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the comparisons of the port with the legacy."""
+    return [comparison for comparison in results["comparisons"] if comparison["contestants"][0]["side"] == "legacy"]
 
 
 def _list_rates(comparison: dict[str, Any]) -> Iterator[Rate]:
@@ -216,7 +216,6 @@ class Agreement:
     """How near the probabilities of a way to compute are to those of another, on the same images.
 
     Attributes:
-        task: The task that computed them.
         contestant: The way.
         base: The other: the legacy in the same precision, if there is one.
         precision: In which it computes.
@@ -224,14 +223,11 @@ class Agreement:
         furthest: Position of the image that has it.
         changed: Images whose most probable class is another.
         images: Their number.
-        batch_size: Of the images.
     """
 
-    task: str
     contestant: str
     base: str
     precision: str
-    batch_size: int
     difference: float
     furthest: int
     changed: int
@@ -243,11 +239,13 @@ def list_agreement(comparison: dict[str, Any]) -> list[Agreement]:
     found = []
     for row in comparison["contestants"]:
         base = _find_base(comparison, row)
+        if row["side"] != "port" or row is base:
+            continue
         reference, probabilities = _probabilities(base), _probabilities(row)
-        if row["side"] != "port" or row is base or reference is None or probabilities is None:
+        if reference is None or probabilities is None:
             continue
         if not find_source_fault(row["evidence"].get("source"), base["evidence"].get("source")):
-            found.append(_compare(comparison, row, base["name"], reference, probabilities))
+            found.append(_compare(row, base["name"], reference, probabilities))
     return found
 
 
@@ -256,13 +254,12 @@ def _probabilities(row: dict[str, Any]) -> np.ndarray | None:
     return None if found is None else np.array(found)
 
 
-def _compare(comparison: dict[str, Any], row: dict[str, Any], base: str, reference: np.ndarray, found: np.ndarray) -> Agreement:
+def _compare(row: dict[str, Any], base: str, reference: np.ndarray, found: np.ndarray) -> Agreement:
     if found.shape != reference.shape:
         raise ValueError(f"`probabilities` must be {reference.shape}, got {found.shape} of {row['name']}")
     differences = np.abs(found - reference).max(axis=1)
     changed = found.argmax(axis=1) != reference.argmax(axis=1)
     return Agreement(
-        task=comparison["task"], contestant=row["name"], base=base, precision=row["precision"],
-        batch_size=comparison["options"]["batch_size"], difference=float(differences.max()),
+        contestant=row["name"], base=base, precision=row["precision"], difference=float(differences.max()),
         furthest=int(differences.argmax()), changed=int(changed.sum()), images=len(found),
     )  # fmt: skip

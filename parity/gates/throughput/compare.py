@@ -12,7 +12,7 @@ from typing import Any
 
 from benchmarks.audit import is_measured
 from benchmarks.results import read_results
-from benchmarks.summary import Agreement, Rate, conditions_id, list_agreement, list_rates
+from benchmarks.summary import Agreement, Rate, conditions_id, list_agreement, list_rates, with_both_sides
 from parity.tolerance import GatesFile, Limit
 from parity.verdict import Check, GateResult, Verdict
 from parity.workspace import Workspace
@@ -35,12 +35,7 @@ def compare(workspace: Workspace, gates_file: GatesFile) -> GateResult:
     if not workspace.benchmark.is_file():
         return GateResult(gate="throughput", checks=(), expected=0, compared=0, reason=NOT_MEASURED)
     results = read_results(workspace.benchmark)
-    both = [
-        comparison
-        for comparison in results["comparisons"]
-        if comparison["what"] != "self" and comparison["contestants"][0]["side"] == "legacy"
-    ]
-    measured = rates(workspace)
+    both, measured = with_both_sides(results), list_rates(results)
     checks = (
         *_speed_checks(measured, gates_file),
         *_missing_checks(results, both, measured, gates_file),
@@ -73,29 +68,27 @@ def _missing_checks(
     if devices <= {"cpu"} and (devices or results["host"]["gpu"] is None):
         return
     there = {(rate.task, rate.conditions_id) for rate in found if rate.device == "cuda"}
-    for comparison, row in _port_rows(comparisons):
-        task, precision, name = comparison["task"], row["precision"], conditions_id(comparison, row["name"])
-        if f"throughput/cuda/{task}/{precision}" in gates_file.limits and (task, name) not in there:
-            reason = "there is a limit for it, and it was not measured, or not fairly"
-            yield Check(id=f"throughput/{precision}/{task}/{name}/limit/present", verdict=Verdict.FAIL, reason=reason)
+    for comparison in comparisons:
+        for row in _port_rows(comparison):
+            task, precision, name = comparison["task"], row["precision"], conditions_id(comparison, row["name"])
+            if f"throughput/cuda/{task}/{precision}" in gates_file.limits and (task, name) not in there:
+                reason = "there is a limit for it, and it was not measured, or not fairly"
+                yield Check(id=f"throughput/{precision}/{task}/{name}/limit/present", verdict=Verdict.FAIL, reason=reason)
 
 
 def _agreement_checks(comparison: dict[str, Any], gates_file: GatesFile) -> Iterator[Check]:
     found = {row.contestant: row for row in list_agreement(comparison)}
-    precisions = {row["name"]: row["precision"] for row in comparison["contestants"]}
+    legacy = next((row for row in comparison["contestants"] if (row["side"], row["precision"]) == ("legacy", "fp32")), None)
     limit = gates_file.limit("decisions/probabilities")
     task, size = comparison["task"], comparison["options"].get("batch_size", 1)
-    for _, row in _port_rows([comparison]):
+    for row in _port_rows(comparison):
         precision, exact = row["precision"], row["precision"] == "fp32"
         id = f"throughput/{precision}/{task}/{row['name'].replace(' ', '-')}-batch{size}/probabilities"
         agreement = found.get(row["name"])
-        if agreement is not None and (not exact or precisions[agreement.base] == "fp32"):
+        if agreement is not None and not (exact and legacy is None):  # then it is with the legacy's TF32
             yield _agreement_check(id, agreement, limit if exact else None)
         elif exact and task in PREDICTING:
-            measured = is_measured(row) and any(
-                is_measured(other) and (other["side"], other["precision"]) == ("legacy", "fp32")
-                for other in comparison["contestants"]
-            )
+            measured = legacy is not None and is_measured(legacy) and is_measured(row)
             verdict, reason = (Verdict.FAIL, INCOMPARABLE) if measured else (Verdict.NOT_RUN, ABSENT)
             yield Check(id=id, verdict=verdict, reason=reason)
 
@@ -115,9 +108,8 @@ def _agreement_check(id: str, row: Agreement, limit: Limit | None) -> Check:
     )
 
 
-def _port_rows(comparisons: list[dict[str, Any]]) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
-    """Yield each contestant of the port with its comparison."""
-    return ((comparison, row) for comparison in comparisons for row in comparison["contestants"] if row["side"] == "port")
+def _port_rows(comparison: dict[str, Any]) -> list[dict[str, Any]]:
+    return [row for row in comparison["contestants"] if row["side"] == "port"]
 
 
 def _not_exact(precision: str) -> str:
