@@ -14,7 +14,7 @@ nox.options.sessions = ["tests", "lint"]
 PYTHON = "3.11"
 HAS_LEGACY = any(Path("legacy_tf").glob("*.py"))
 WHOLE_RUNS = [folder for folder in ("tests/guard", "tests/end_to_end") if Path(folder).is_dir()]
-HAS_GPU = Path("/dev/nvidia0").exists()
+HAS_GPU = any(Path("/dev").glob("nvidia[0-9]*")) or Path("/dev/dxg").exists()  # as in parity/devices.py
 # Lock -> dependency groups of pyproject.toml that it is compiled from.
 LOCKS = {
     "requirements-core.txt": "core",

@@ -51,6 +51,7 @@ class Driver:
             "flags": {
                 "tf32": tf.config.experimental.tensor_float_32_execution_enabled(),
                 "xla": bool(tf.config.optimizer.get_jit()),
+                "xla_adam": bool(tf.keras.optimizers.Adam().jit_compile),  # Keras compiles it where there is a GPU
                 "onednn": os.environ.get("TF_ENABLE_ONEDNN_OPTS", "1") != "0",
                 "policy": tf.keras.mixed_precision.global_policy().name,
             },

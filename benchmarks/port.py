@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import warnings
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from importlib.metadata import version
 from pathlib import Path
@@ -17,7 +18,6 @@ memory.keep_freed_memory()  # before torch allocates anything
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor, nn
-from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.data import DataLoader
 
 from benchmarks.inputs import describe_batch, describe_files, read_batch, transform_names, write_batches
@@ -32,7 +32,6 @@ from torch_port.training_module import ClassifierTraining
 PRECISIONS = {"fp32": "32-true", "tf32": "32-true", "bf16": "bf16-mixed"}
 CACHE_BYTES = 8 << 30  # what the command takes by default
 PROBE = "conv3.block1.conv2"  # a convolution, whose output says in what precision the network computes
-HOST_READS = ("_local_scalar_dense", "is_nonzero", "item", "nonzero", "masked_select")
 
 
 class Driver:
@@ -141,9 +140,9 @@ class PortTask(Task):
 class Forward(PortTask):
     """Probabilities of a resident batch."""
 
-    def __init__(self, driver: Driver, batch_size: int, compiled: bool = False) -> None:
+    def __init__(self, driver: Driver, batch_size: int, compiled: bool = False, autotuned: bool = False) -> None:
         super().__init__(driver)
-        self.images = batch_size
+        self.images, self.autotuned = batch_size, autotuned
         self.batch, _, source = self.resident(batch_size)
         model = driver.model()
         self.predict = inference.make_predictor(model, precision=PRECISIONS[driver.precision], compiled=compiled)
@@ -152,26 +151,27 @@ class Forward(PortTask):
         self.evidence = {"source": source, "precision": dtypes, "metrics": [], "probabilities": self.run().float().tolist()}
 
     def run(self) -> Tensor:
+        torch.backends.cudnn.benchmark = self.autotuned
         return self.predict(self.batch)
 
 
 class TrainingStep(PortTask):
     """One step of training on a resident batch: loss, metrics, gradients, Adam."""
 
-    def __init__(self, driver: Driver, batch_size: int) -> None:
+    def __init__(self, driver: Driver, batch_size: int, autotuned: bool = False) -> None:
         super().__init__(driver)
-        self.images = batch_size
+        self.images, self.autotuned = batch_size, autotuned
         *self.batch, source = self.resident(batch_size)
         self.training = make_training(driver).to(self.device).train()
         self.optimizer = self.training.configure_optimizers()
-        with observed_dtype(self.training.model) as dtypes, HostReads() as reads:
+        with observed_dtype(self.training.model) as dtypes:
             self.run()
-        self.evidence = {
-            "source": source, "precision": dtypes, "metrics": sorted(self.training.metrics["trained"].keys()),
-            "host_reads": reads.count,
-        }  # fmt: skip
+        self.evidence = {"source": source, "precision": dtypes, "metrics": sorted(self.training.metrics["trained"].keys())}
+        if self.device.type == "cuda":
+            self.evidence["host_waits"] = find_host_waits(self.run)
 
     def run(self) -> Tensor:
+        torch.backends.cudnn.benchmark = self.autotuned
         with self.driver.autocast():
             loss = self.training.training_step(self.batch, 0)
         self.optimizer.zero_grad()
@@ -343,22 +343,13 @@ def observed_dtype(model: nn.Module) -> Iterator[list[str]]:
         handle.remove()
 
 
-class HostReads(TorchDispatchMode):
-    """Counts the operations inside the block that make the host wait for the device: its numbers, or how many there are."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.count = 0
-
-    def __torch_dispatch__(self, func: Callable[..., Any], types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        result = func(*args, **(kwargs or {}))
-        self.count += waits_for_device(func.__name__.partition(".")[0], args, result)
-        return result
-
-
-def waits_for_device(name: str, arguments: Sequence[Any], result: Any) -> bool:
-    """Return whether an operation needs a number of the device on the host: a copy, or how many elements a mask has."""
-    if name == "index":
-        return any(isinstance(index, Tensor) and index.dtype == torch.bool for index in arguments[1])
-    copied = isinstance(result, Tensor) and not result.is_cuda
-    return name in HOST_READS or (copied and any(isinstance(argument, Tensor) and argument.is_cuda for argument in arguments))
+def find_host_waits(run: Callable[[], Any]) -> list[str]:
+    """Return the lines at which a call makes the host wait for the GPU, as torch itself reports them."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        torch.cuda.set_sync_debug_mode("warn")
+        try:
+            run()
+        finally:
+            torch.cuda.set_sync_debug_mode("default")
+    return [f"{Path(found.filename).name}:{found.lineno}" for found in caught if "synchroniz" in str(found.message)]

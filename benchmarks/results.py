@@ -9,7 +9,7 @@ from typing import Any
 from benchmarks.audit import is_measured
 from parity.artefact import hash_file, write_whole
 from parity.errors import bad_input
-from parity.reuse import LOCKS, PACKAGES, hash_package
+from parity.reuse import CUDA_LOCK, LOCKS, PACKAGES, hash_package
 from parity.workspace import PROJECT
 
 SCHEMA = "benchmark/1"
@@ -46,7 +46,7 @@ def read_results(path: Path) -> dict[str, Any]:
 def hash_measured_code() -> dict[str, str]:
     """Return the hashes of the code and the locks that a benchmark measures."""
     packages = [name for name in (*PACKAGES.values(), "benchmarks") if (PROJECT / name).is_dir()]
-    locks = [LOCKS[side] for side in PACKAGES if (PROJECT / LOCKS[side]).is_file()]
+    locks = [name for name in (*(LOCKS[side] for side in PACKAGES), CUDA_LOCK) if (PROJECT / name).is_file()]
     return {name: hash_package(name) for name in packages} | {name: hash_file(PROJECT / name) for name in locks}
 
 

@@ -149,6 +149,12 @@ def _add_data_options(parser: argparse.ArgumentParser) -> None:
         help="only the first N images of each split, balanced over classes",
     )
     parser.add_argument("--device", choices=("cpu", "cuda"), help="default: the GPU if there is one")
+    parser.add_argument(
+        "--precision",
+        choices=("tf32", "float32"),
+        default="tf32",
+        help="of products on a GPU that has TF32; a CPU computes in float32 (default %(default)s, as TensorFlow)",
+    )
 
 
 def _add_checkpoint(parser: argparse.ArgumentParser) -> None:

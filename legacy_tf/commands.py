@@ -19,7 +19,7 @@ from .generator import IMAGE_HEIGHT, IMAGE_WIDTH, CustomDataGenerator
 
 def run_train(options: Namespace) -> None:
     """Train as the publication does, then report validation and test figures with the best weights."""
-    _use_device(options.device)
+    _use_device(options.device, options.precision)
     if options.seed is not None:
         tf.keras.utils.set_random_seed(options.seed)
     made, class_names = _make_generators(options, datasets.SPLITS)
@@ -38,7 +38,7 @@ def run_train(options: Namespace) -> None:
 
 def run_evaluate(options: Namespace) -> None:
     """Write predictions.csv and metrics.json for the splits asked for."""
-    _use_device(options.device)
+    _use_device(options.device, options.precision)
     made, class_names = _make_generators(options, options.splits)
     model = _trained_model(options, len(class_names))
     out = _make_folder(options.out)
@@ -47,7 +47,7 @@ def run_evaluate(options: Namespace) -> None:
 
 def run_gradcam(options: Namespace) -> None:
     """Write an overlay and the maps of some images of the splits asked for."""
-    _use_device(options.device)
+    _use_device(options.device, options.precision)
     made, class_names = _make_generators(options, options.splits)
     images = [path for name in options.splits for path in made[name].images]
     if options.samples > len(images):
@@ -66,13 +66,14 @@ def run_gradcam(options: Namespace) -> None:
 
 def run_export(options: Namespace) -> None:
     """Write the weights of a checkpoint as one npz."""
-    _use_device("cpu")
+    _use_device("cpu", "float32")
     count = export.export_checkpoint(options.checkpoint, options.out, options.num_classes)
     print(f"wrote {count} tensors to {options.out}")
 
 
-def _use_device(device: str | None) -> None:
+def _use_device(device: str | None, precision: str) -> None:
     """None takes the GPU if there is one, as TensorFlow does."""
+    tf.config.experimental.enable_tensor_float_32_execution(precision == "tf32")
     tf.get_logger().setLevel("ERROR")
     gpus = tf.config.list_physical_devices("GPU")
     if device == "cuda" and not gpus:

@@ -24,6 +24,7 @@ from parity.waivers import Waiver, waiver_rows
 from parity.workspace import PROJECT, Workspace
 
 LOSSES = "float64/loss"
+ON_A_GPU = "computed on a GPU, not on a CPU"
 CURVES = {"blocks": TAPS, "inference": STAGE_TAPS}
 
 
@@ -113,10 +114,12 @@ def make_headline(
 
 
 def _remarks(workspace: Workspace, run: Mapping[str, Any]) -> list[str]:
+    device = [ON_A_GPU] if workspace.spec.device != "cpu" else []
     if workspace.bundle.is_file():
         asked = workspace.signed_answers.is_dir()
-        return ["against the golden bundle", *([] if asked else ["predictions of the users' images NOT_RUN: give --data"])]
-    return [*([] if run["witness"] else ["legacy unwitnessed"]), *(["DEMO"] if run["demo"] else [])]
+        answers = [] if asked else ["predictions of the users' images NOT_RUN: give --data"]
+        return [*device, "against the golden bundle", *answers]
+    return [*device, *([] if run["witness"] else ["legacy unwitnessed"]), *(["DEMO"] if run["demo"] else [])]
 
 
 def find_place(results: Sequence[GateResult]) -> GateResult | None:

@@ -18,7 +18,7 @@ from parity.golden.guard import GuardOptions
 from parity.golden.guard import guard as run_guard
 from parity.judge import has_comparison
 from parity.options import choose_word, choose_words, run_app
-from parity.pipeline import DEMO, Options
+from parity.pipeline import DEMO, Options, choose_device
 from parity.pipeline import run as run_pipeline
 from parity.report import read_report, render_console, render_diff, render_report
 from parity.signoff.cli import Signers, SignersDigest, signoff
@@ -137,6 +137,7 @@ def guard(
     bundle: Annotated[Path, typer.Option(help="Golden bundle.")] = GuardOptions.bundle,
     data: Annotated[Path | None, typer.Option(help="The signed run's images: ask the port again for every answer.")] = None,
     weights: Annotated[Path, typer.Option(help="The accepted checkpoint, for --data.")] = GuardOptions.weights,
+    device: Annotated[str, typer.Option(help="Where the port computes: cpu or cuda.")] = GuardOptions.device,
     out: Annotated[Path, typer.Option(help="Folder of the run.")] = GuardOptions.out,
 ) -> None:
     """Hold the port against the golden bundle, without TensorFlow and without legacy_tf.
@@ -144,7 +145,9 @@ def guard(
     Ends with 0 PASS, 1 FAIL, 2 bad input, 3 INCONCLUSIVE, 4 NOT_RUN.
     """
     with show_progress() as listen:
-        verdict, folder = run_guard(GuardOptions(bundle=bundle, data=data, weights=weights, out=out), listen)
+        chosen = choose_device(choose_word("--device", device, ("cpu", "cuda")))
+        options = GuardOptions(bundle=bundle, data=data, weights=weights, out=out, device=chosen)
+        verdict, folder = run_guard(options, listen)
     print(render_console(read_report(folder / "report.json"), folder=folder))
     raise typer.Exit(verdict.exit_code)
 

@@ -11,9 +11,11 @@ from pathlib import Path
 from parity.contract import RunSpec
 from parity.errors import BadInputError
 from parity.processes import Listener, run_side
+from parity.recorder import is_out_of_memory
 from parity.reuse import PACKAGES
 from parity.workspace import EVALUATION_ERROR, Workspace
 
+PRECISION = {"legacy": "float32", "port": "32-true"}  # like with like: on a GPU TensorFlow's own default is TF32
 EVALUATED_GATES = {"freeze", "decisions"}  # they read what the commands write
 
 
@@ -23,6 +25,8 @@ def evaluated(workspace: Workspace, side: str, listen: Listener) -> Iterator[Non
     current = Workspace(workspace.folder)
     with ThreadPoolExecutor(1) as pool:
         task = pool.submit(_evaluate, current, side, listen) if EVALUATED_GATES & set(current.spec.gates) else None
+        if task is not None and current.spec.device != "cpu":
+            task.result()  # one process at a time has the memory of a GPU
         yield
         if task is not None:
             task.result()
@@ -48,7 +52,7 @@ def _evaluate(workspace: Workspace, side: str, listen: Listener) -> None:
             run_side(side, evaluation_command(side, spec, checkpoint, out), log=log, listen=listen)
             stamp.write_text(key)
         except BadInputError as error:
-            if side == "legacy":
+            if side == "legacy" or is_out_of_memory(str(error)):
                 raise
             out.mkdir(exist_ok=True)
             (out / EVALUATION_ERROR).write_text(str(error), encoding="utf-8")
@@ -68,5 +72,6 @@ def evaluation_command(side: str, spec: RunSpec, checkpoint: str | Path, out: Pa
         "--out": out,
         **({"--images": spec.images} if spec.images else {}),
         **({"--arch": spec.arch} if side == "port" else {}),
+        "--precision": PRECISION[side],
     }
     return ["-m", PACKAGES[side], "evaluate", *(str(part) for option in options.items() for part in option)]

@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
 
-from parity.processes import interpreter
+from parity.processes import SHARE_GPU, interpreter
 from parity.workspace import PROJECT
 
 Handler = Callable[..., dict[str, Any]]
@@ -51,7 +51,7 @@ class Worker:
     def __init__(self, side: str, program: Sequence[str], *, log: Path, environment: Mapping[str, str]) -> None:
         log.parent.mkdir(parents=True, exist_ok=True)
         self.log = log
-        variables = {**os.environ, "PYTHONPATH": str(PROJECT), **environment}
+        variables = {**os.environ, **SHARE_GPU, "PYTHONPATH": str(PROJECT), **environment}
         with log.open("a", encoding="utf-8") as errors:
             self._process = subprocess.Popen(
                 [interpreter(side), "-m", *program], cwd=PROJECT, env=variables,

@@ -16,6 +16,7 @@ from parity.clock import Clock
 from parity.contract import BATCH_SIZE, CLASSES, GATES, PROFILES, RunSpec
 from parity.dataset import DatasetFacts, read_dataset
 from parity.demo import cache
+from parity.devices import has_gpu
 from parity.errors import bad_input
 from parity.evaluation import EVALUATED_GATES, evaluated
 from parity.fixtures import write_fixtures
@@ -35,7 +36,6 @@ GATES_FILE, WAIVERS_FILE = PROJECT / "gates.toml", PROJECT / "waivers.toml"
 FLOAT_BYTES = {"float32": 4, "float64": 8}
 WEIGHTS_BYTES = 300_000_000
 SMALLEST_SCALE = 0.03  # 36 x 48 pixels: below it the last maps of the network have one cell
-GPU_DEVICE_FILE = "/dev/nvidia0"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -186,7 +186,7 @@ def choose_device(asked: str | None) -> str:
     Raises:
         BadInputError: A GPU was asked for where there is none.
     """
-    present = Path(GPU_DEVICE_FILE).exists()
+    present = has_gpu()
     if asked == "cuda" and not present:
         raise bad_input("--device", "be present on this machine", "cuda", "the command line", "use --device cpu")
     return asked or ("cuda" if present else "cpu")

@@ -24,6 +24,9 @@ KEEP_MEMORY = {
     "MALLOC_ARENA_MAX": "2",
 }
 
+# TensorFlow takes nearly all of a GPU's memory at its first operation, also from the process beside it.
+SHARE_GPU = {"TF_FORCE_GPU_ALLOW_GROWTH": "true"}
+
 Listener = Callable[[dict[str, Any]], None]
 
 
@@ -54,7 +57,7 @@ def run_side(side: str, arguments: Sequence[str], *, log: Path, listen: Listener
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     said = ""
-    environment = {**KEEP_MEMORY, **os.environ, "PYTHONPATH": str(PROJECT), "PYTHONUNBUFFERED": "1"}
+    environment = {**KEEP_MEMORY, **os.environ, **SHARE_GPU, "PYTHONPATH": str(PROJECT), "PYTHONUNBUFFERED": "1"}
     with (
         log.open("w", encoding="utf-8") as errors,
         subprocess.Popen(

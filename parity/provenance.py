@@ -31,7 +31,7 @@ def describe_run(workspace: Workspace, gates_file: GatesFile, clock: Clock) -> d
     return {
         "id": workspace.folder.name,
         "profile": spec.profile,
-        "command": ["nox", "-s", "guard"] if workspace.bundle.is_file() else command_words(spec),
+        "command": guard_words(spec) if workspace.bundle.is_file() else command_words(spec),
         "demo": is_demo(spec.data) or is_demo(spec.checkpoint),
         "started": clock.started.strftime("%Y-%m-%dT%H:%M:%SZ"),
         "elapsed_s": round(sum(clock.seconds.values()), 1),
@@ -42,7 +42,8 @@ def describe_run(workspace: Workspace, gates_file: GatesFile, clock: Clock) -> d
             "memory_gb": memory_gb(),
             "gpu": "NVIDIA" if shutil.which("nvidia-smi") else "none",
         },
-        "devices": dict.fromkeys(("legacy", "port"), spec.device),
+        # A golden bundle is made on a CPU.
+        "devices": {"legacy": "cpu" if workspace.bundle.is_file() else spec.device, "port": spec.device},
         "data": {
             "folder": spec.data,
             "sha256": spec.data_sha256,
@@ -70,6 +71,11 @@ def memory_gb() -> float:
 def is_demo(path: str) -> bool:
     """Return whether a path is part of the embedded demo."""
     return DEMO.folder in Path(path).parents
+
+
+def guard_words(spec: RunSpec) -> list[str]:
+    """Return the command that repeats a guard's run."""
+    return ["nox", "-s", "guard", *(["--", "--device", spec.device] if spec.device != "cpu" else [])]
 
 
 def command_words(spec: RunSpec) -> list[str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import platform
+import re
 import sys
 import traceback
 from collections.abc import Iterable, Iterator, Sized
@@ -16,8 +17,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from parity.artefact import ArtefactError, RecordingWriter, hash_file
-from parity.errors import BadInputError
-from parity.reuse import INSTALLED, LOCKS, hash_code, is_current, recording_key
+from parity.errors import BadInputError, bad_input
+from parity.reuse import INSTALLED, find_lock, hash_code, is_current, recording_key
 from parity.workspace import PROJECT, Workspace
 
 T = TypeVar("T")
@@ -38,6 +39,24 @@ def track(items: Iterable[T], side: str, step: str) -> Iterator[T]:
         report_progress(side, step, done, of)
 
 
+# What torch, TensorFlow, cuBLAS and cuDNN say of it, on a CPU and on a GPU; torch raises plain RuntimeErrors for some.
+OUT_OF_MEMORY = re.compile(r"out of memory|can't allocate memory|OOM when allocating|STATUS_ALLOC_FAILED", re.IGNORECASE)
+
+
+def is_out_of_memory(words: str) -> bool:
+    """Return whether an error's words say that there was too little memory, which says nothing about the side."""
+    return OUT_OF_MEMORY.search(words) is not None
+
+
+def out_of_memory(side: str, place: str, words: str) -> BadInputError:
+    """Return the error that says what to do about it."""
+    found = words.splitlines()[0]
+    return bad_input(
+        f"memory of the {side} side", "be enough", found, place,
+        "end what else uses that memory, or use --device cpu; the same command resumes",
+    )  # fmt: skip
+
+
 def inputs_are_current(workspace: Workspace, key: str) -> bool:
     """Return whether the stored inputs and the exported weights are whole and made from `key`."""
     if not is_current(workspace.inputs_folder, key):
@@ -54,11 +73,13 @@ def record_gate(side: Any, gate: str, key: str) -> None:
     with RecordingWriter(side.workspace.recording_folder(side.name, gate), key=key) as out:
         try:
             import_module(f"parity.gates.{gate}.{side.name}").record(side, out)
-            lock = hash_file(PROJECT / LOCKS[side.name])
+            lock = hash_file(PROJECT / find_lock(side.name))
             out.write_value("installed", {"python": platform.python_version(), "packages": INSTALLED, "lock": lock})
-        except (BadInputError, MemoryError, OSError):
+        except (BadInputError, OSError):
             raise
         except Exception as error:
+            if isinstance(error, MemoryError) or is_out_of_memory(str(error)):
+                raise out_of_memory(side.name, f"gate {gate}", f"{type(error).__name__}: {error}") from error
             if side.name == "legacy":
                 raise
             traceback.print_exc()

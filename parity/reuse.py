@@ -16,6 +16,8 @@ from parity.workspace import PROJECT, Workspace
 
 PACKAGES = {"legacy": "legacy_tf", "port": "torch_port"}
 LOCKS = {"legacy": "requirements-tf.txt", "port": "requirements-torch.txt", "core": "requirements-core.txt"}
+CUDA_LOCK = "requirements-tf-cuda.txt"  # what a machine with a GPU installs for the legacy
+CUDA_PACKAGE = "nvidia-cudnn-cu12"  # of it alone
 _SHARED_CODE = ("contract", "training", "architecture", "artefact", "reduction", "workspace", "recorder", "reuse")
 _FLAG_PREFIXES = ("TF_", "XLA_", "OMP_", "MKL_", "ONEDNN_", "DNNL_", "CUDA_", "CUBLAS_", "TORCH_", "NVIDIA_")
 
@@ -40,6 +42,11 @@ def installed_versions() -> dict[str, str]:
 # As the process was started: frameworks set variables and extend the search path when they are imported.
 FLAGS = {name: value for name, value in os.environ.items() if name.startswith(_FLAG_PREFIXES)}
 INSTALLED = installed_versions()
+
+
+def find_lock(side: str) -> str:
+    """Return the lock that this process's environment, that of `side`, was made from."""
+    return CUDA_LOCK if side == "legacy" and CUDA_PACKAGE in INSTALLED else LOCKS[side]
 
 
 @cache
@@ -67,7 +74,7 @@ def recording_key(side: str, gate: str, workspace: Workspace, *, depends: Mappin
     options = {name: value for name, value in workspace.spec.to_dict().items() if name not in ignored}
     parts = {
         "code": hash_code(side, gate),
-        "lock": hash_file(PROJECT / LOCKS[side]),
+        "lock": hash_file(PROJECT / find_lock(side)),
         "versions": INSTALLED,
         "python": platform.python_version(),
         "machine": platform.machine(),

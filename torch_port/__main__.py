@@ -26,6 +26,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except InputError as error:
         print(f"error: {error.text()}", file=sys.stderr)
         return BAD_INPUT
+    except RuntimeError as error:
+        if type(error).__name__ != "OutOfMemoryError":  # torch's, which is not imported for it
+            raise
+        print(f"error: the GPU's memory is too small: {error}; take a smaller --batch-size, or --device cpu", file=sys.stderr)
+        return BAD_INPUT
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return INTERRUPTED
@@ -76,7 +81,7 @@ def run_evaluate(options: argparse.Namespace) -> None:
 
     device = evaluate.select_device(options.device)
     loaders, class_names = _make_loaders(options)
-    model = evaluate.prepare_model(_load_model(options, class_names), device)
+    model = evaluate.prepare_model(_load_model(options, class_names), device, precision=options.precision)
     folder = evaluate.make_folder(options.out)
     probabilities, figures = evaluate.evaluate(model, loaders, device)
     evaluate.write_results(folder, loaders, class_names, probabilities, figures)
@@ -224,7 +229,7 @@ def _add_train(commands: Any) -> None:
         default="auto",
         help="Lightning's strategy; auto takes ddp for more than one device (default: %(default)s)",
     )
-    add("--precision", choices=PRECISIONS, default=PRECISIONS[0], help="Lightning's precision (default: %(default)s)")
+    add("--precision", choices=PRECISIONS, default=PRECISIONS[0], help="tf32, or Lightning's precision (default: %(default)s)")
     add("--resume", action="store_true", help="go on from the last whole epoch of the training in --out")
     command.set_defaults(run=run_train)
 
@@ -234,6 +239,12 @@ def _add_evaluate(commands: Any) -> None:
     _add_data_options(command)
     _add_checkpoint_options(command)
     _add_splits_option(command)
+    command.add_argument(
+        "--precision",
+        choices=PRECISIONS[:2],
+        default=PRECISIONS[0],
+        help="float32, or TF32 on a GPU that has it, which is faster and less exact (default: %(default)s)",
+    )
     command.set_defaults(run=run_evaluate)
 
 
@@ -255,9 +266,9 @@ def _add_predict(commands: Any) -> None:
     _add_checkpoint_options(command)
     add(
         "--precision",
-        choices=PRECISIONS[:2],
+        choices=PRECISIONS[:3],
         default=PRECISIONS[0],
-        help="of the predictions; bf16-mixed is torch's autocast (default: %(default)s)",
+        help="of the predictions: float32, TF32 on a GPU that has it, or torch's autocast to bfloat16 (default: %(default)s)",
     )
     add("--out", required=True, metavar="FILE", help="CSV file for the probabilities; FILE.json keeps what it is made with")
     add(

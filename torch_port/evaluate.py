@@ -17,6 +17,7 @@ from tqdm import tqdm
 
 from torch_port.errors import InputError, count_of
 from torch_port.model import Classifier
+from torch_port.precision import TF32, check_precision, set_tf32
 from torch_port.quirks import DEFAULT, Quirks
 
 
@@ -37,14 +38,18 @@ def select_device(name: str | None) -> torch.device:
     return torch.device(name or ("cuda" if torch.cuda.is_available() else "cpu"))
 
 
-def prepare_model(model: Classifier, device: torch.device) -> Classifier:
+def prepare_model(model: Classifier, device: torch.device, *, precision: str = "32-true") -> Classifier:
     """Put a model into its shipped settings: evaluation mode, channels last in memory, full float32 products.
 
     Channels last is faster and changes results by no more than a change of batch size or threads does. TF32,
-    which is the default of convolutions on NVIDIA GPUs, would change them a thousand times more.
+    which is the default of convolutions on NVIDIA GPUs, would change them a thousand times more: it is asked for
+    with ``tf32``.
+
+    Raises:
+        InputError: TF32 is asked for on a device that has none.
     """
-    torch.backends.cudnn.allow_tf32 = False
-    torch.backends.cuda.matmul.allow_tf32 = False
+    check_precision(precision, device)
+    set_tf32(precision == TF32)
     return model.to(device=device, memory_format=torch.channels_last).eval()
 
 

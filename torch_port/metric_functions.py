@@ -56,10 +56,13 @@ def count_pooled_steps(probabilities: Tensor, labels: Tensor) -> Tensor:
 
 
 def count_confusion(probabilities: Tensor, labels: Tensor) -> Tensor:
-    """Count images by label (row) and prediction (column): (K, K)."""
-    classes = probabilities.shape[1]
-    cells = labels.argmax(dim=1) * classes + probabilities.argmax(dim=1)
-    return torch.bincount(cells, minlength=classes**2).reshape(classes, classes)
+    """Count images by label (row) and prediction (column): (K, K), float64.
+
+    ``torch.bincount`` would make the host wait for a GPU in every training step: the size of its result depends on the values.
+    """
+    classes = torch.arange(probabilities.shape[1], device=probabilities.device)
+    labelled, predicted = ((scores.argmax(dim=1, keepdim=True) == classes).double() for scores in (labels, probabilities))
+    return labelled.T @ predicted
 
 
 def ratio(counts: Tensor) -> Tensor:

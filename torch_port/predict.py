@@ -54,7 +54,7 @@ def run_predict(options: argparse.Namespace) -> int:
     loaded = load_checkpoint(
         options.checkpoint, options.arch, len(CLASSES), classes=CLASSES, image_scale=options.image_scale
     )  # fmt: skip
-    model = evaluate.prepare_model(loaded, device)
+    model = evaluate.prepare_model(loaded, device, precision=options.precision)
     maps = None if options.gradcam is None else evaluate.make_folder(options.gradcam, option="gradcam")
     out = Path(options.out)
     present = begin_table(out, collect_settings(options), [path.name for path in images])

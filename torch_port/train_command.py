@@ -21,6 +21,7 @@ from torch_port.image_cache import decoded_images
 from torch_port.losses import make_class_weights
 from torch_port.model import Classifier, make_model
 from torch_port.names import SPLITS
+from torch_port.precision import TF32, check_precision, lightning_word, set_tf32
 from torch_port.streams import derive_seed
 from torch_port.train_settings import hash_images, is_first_process, recorded_settings, refuse, settle_seed
 from torch_port.training import BEST_WEIGHTS, HISTORY, Hardware, train_model
@@ -41,6 +42,7 @@ def run_train(options: argparse.Namespace) -> None:
     loaders, class_names = make_training_loaders(options, seed)
     check_hardware(options, device, loaders)
     model = make_start_model(options, len(class_names), seed)
+    set_tf32(options.precision == TF32)
     weights = compute_weights(loaders["train"]) if options.class_weights == "balanced" else None
     training = ClassifierTraining(
         model,
@@ -72,7 +74,7 @@ def run_train(options: argparse.Namespace) -> None:
                     devices=options.devices,
                     num_nodes=options.num_nodes,
                     strategy=options.strategy,
-                    precision=options.precision,
+                    precision=lightning_word(options.precision),
                 ),
                 resume=options.resume,
             )
@@ -133,6 +135,7 @@ def check_hardware(options: argparse.Namespace, device: torch.device, loaders: M
         )  # fmt: skip
     if processes > 1 and options.epoch_order == "legacy":
         raise refuse("devices", "be 1 for the legacy order", processes, "--devices", "use --epoch-order permutation")
+    check_precision(options.precision, device)
     if device.type == "cpu" and options.precision == "16-mixed":
         raise refuse("precision", "be another one on a CPU", options.precision, "--precision", "use bf16-mixed")
 

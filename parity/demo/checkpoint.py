@@ -145,6 +145,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Make the checkpoint that the command line asks for; returns the exit code."""
     options = make_parser().parse_args(arguments)
     start_s = time.monotonic()
+    tf.config.set_visible_devices([], "GPU")  # one checkpoint, whatever the machine: its cache key knows of no device
     tf.keras.utils.set_random_seed(options.seed)
     source = {"resolution": options.resolution, "split": options.split}
     training_run = options.command == "train"

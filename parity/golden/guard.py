@@ -38,12 +38,14 @@ class GuardOptions:
         data: The users' images, to ask the port again for every answer that the legacy gave; None leaves that out.
         weights: The accepted checkpoint, for `data`.
         out: Folder of the run.
+        device: Where the port computes, ``cpu`` or ``cuda``; the bundle is of a CPU.
     """
 
     bundle: Path = SIGNOFF / "golden.npz"
     data: Path | None = None
     weights: Path = SIGNOFF / "weights.safetensors"
     out: Path = PROJECT / "runs" / "guard"
+    device: str = "cpu"
 
 
 def guard(options: GuardOptions, listen: Listener) -> tuple[Verdict, Path]:
@@ -57,7 +59,7 @@ def guard(options: GuardOptions, listen: Listener) -> tuple[Verdict, Path]:
     with workspace.lock():
         shutil.rmtree(workspace.report, ignore_errors=True)  # an older verdict must not outlive a run that stops
         _check_signed(options.bundle)
-        open_bundle(options.bundle, workspace)
+        open_bundle(options.bundle, workspace, device=options.device)
         if options.data is not None:
             _ask_again(workspace, options.data.resolve(), options.weights.resolve(), listen)
         clock.lap("bundle")
@@ -80,15 +82,20 @@ def _check_signed(bundle: Path) -> None:
             raise bad_input("golden bundle", must, found, str(bundle), "take that one, or sign the migration off again")
 
 
-def open_bundle(bundle: Path, workspace: Workspace) -> None:
+def open_bundle(bundle: Path, workspace: Workspace, *, device: str = "cpu") -> None:
     """Make a run's folder of what a bundle holds, as if the legacy had just been recorded.
+
+    Args:
+        bundle: The golden bundle.
+        workspace: The run.
+        device: Where the port will compute.
 
     Raises:
         BadInputError: It is no whole bundle, or this environment cannot draw its weights again.
     """
     unpack(bundle, workspace.folder, PARTS)
     try:
-        _set_paths(workspace, str(workspace.folder / "data"))
+        _set_place(workspace, str(workspace.folder / "data"), device)
         restore_weights(workspace.folder / TENSORS, workspace)
     except (ArtefactError, KeyError, TypeError, ValueError, AttributeError, OSError, RecursionError) as error:
         found = f"{type(error).__name__}: {error}"
@@ -98,10 +105,10 @@ def open_bundle(bundle: Path, workspace: Workspace) -> None:
     workspace.report.mkdir(exist_ok=True)
 
 
-def _set_paths(workspace: Workspace, data: str) -> None:
-    """Put this folder's paths in the place of those of the machine on which the bundle was made."""
+def _set_place(workspace: Workspace, data: str, device: str) -> None:
+    """Put this folder's paths and this run's device in the place of those with which the bundle was made."""
     spec = RunSpec.read_json(workspace.spec_path)
-    replace(spec, data=data, checkpoint="golden bundle").write_json(workspace.spec_path)
+    replace(spec, data=data, checkpoint="golden bundle", device=device).write_json(workspace.spec_path)
     for manifest in workspace.folder.glob(f"*/**/{MANIFEST}"):
         text = manifest.read_text(encoding="utf-8")
         manifest.write_text(text.replace(DATA, json.dumps(data)[1:-1]), encoding="utf-8")

@@ -12,6 +12,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
 import tensorflow as tf
+from tensorflow.python.framework import config as framework_config
 
 from legacy_tf import datasets, export, models
 from legacy_tf.errors import InputError
@@ -59,6 +60,20 @@ class LegacySide:
             yield self.once(_make_model, dtype)
         finally:
             tf.keras.backend.set_floatx("float32")
+
+    @contextmanager
+    def without_determinism(self) -> Iterator[None]:
+        """Allow operations in the block that have no deterministic implementation on a GPU; a CPU has them all.
+
+        TensorFlow has none for the gradient of a fused batch norm in inference mode, which Grad-CAM needs, and raises. How much
+        two runs differ is recorded instead.
+        """
+        if self.spec.device != "cpu":
+            framework_config.disable_op_determinism()
+        try:
+            yield
+        finally:
+            tf.config.experimental.enable_op_determinism()
 
     def once(self, make: Callable[..., Any], *arguments: Any) -> Any:
         """Return ``make(side, *arguments)``, made the first time that it is asked for."""

@@ -14,7 +14,7 @@ import torch
 
 from parity.artefact import permute_axes
 from parity.contract import CLASSES
-from parity.recorder import track
+from parity.recorder import is_out_of_memory, track
 from parity.workspace import Workspace
 from torch_port import data, model, weights
 from torch_port.errors import InputError
@@ -92,6 +92,8 @@ def convert_weights(workspace: Workspace) -> None:
         except (MemoryError, OSError):
             raise
         except Exception as error:
+            if is_out_of_memory(str(error)):
+                raise
             traceback.print_exc()
             workspace.refusal.write_text(f"{type(error).__name__}: {error}", encoding="utf-8")
     torch.manual_seed(0)

@@ -19,7 +19,7 @@ from parity.pipeline import GATES_FILE, WAIVERS_FILE
 from parity.processes import Listener
 from parity.provenance import describe_run
 from parity.report import Report, read_report, to_plain
-from parity.reuse import LOCKS, hash_package
+from parity.reuse import CUDA_LOCK, LOCKS, hash_package
 from parity.signoff import covered
 from parity.signoff.envelope import read_digests, write_envelope
 from parity.signoff.git import find_uncommitted
@@ -126,8 +126,9 @@ def _differences(report: Report) -> Iterator[str]:
         if hash_package(package) != digest:
             yield f"{package} is not the code that ran"
     for side, lock in LOCKS.items():
-        if run["environments"].get(side, {}).get("lock") != hash_file(PROJECT / lock):
-            yield f"{lock} is not the lock that the {side} environment had"
+        known = [lock, CUDA_LOCK] if side == "legacy" else [lock]
+        if run["environments"].get(side, {}).get("lock") not in [hash_file(PROJECT / name) for name in known]:
+            yield f"{' or '.join(known)} is not the lock that the {side} environment had"
     if run["gates_toml"] != hash_file(GATES_FILE):
         yield "gates.toml is not the one of the run"
 

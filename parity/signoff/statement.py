@@ -89,6 +89,9 @@ def find_anomalies(report: Mapping[str, Any]) -> Iterator[str]:
                 yield f"{check['id']} is {check['verdict']}"
         if gate["verdict"] == Verdict.NOT_RUN.value:
             yield f"{gate['gate']} ({GATES[gate['gate']]}) was not run"
+    gpus = sorted({device for device in report["run"]["devices"].values() if device != "cpu"})
+    if gpus:
+        yield f"computed on {', '.join(gpus)}: the run says nothing about float32 on a CPU or on another GPU"
     ties = [row["image"] for row in report["ledger"] if row["tie"]]
     if ties:
         yield f"{len(ties)} decisions are ties: {', '.join(ties[:5])}"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from parity import pipeline
+from parity import devices, pipeline
 from parity.artefact import ArtefactError
 from parity.contract import GATES, PROFILES, RunSpec
 from parity.dataset import DatasetFacts
@@ -91,12 +91,14 @@ def test_the_disk_estimate_grows_with_what_is_asked_for(checkpoint: Path):
     assert needed_bytes(spec(checkpoint), 691) - quick == pytest.approx((691 - 24) * 300 * 400 * 3 * 4)
 
 
-def test_a_gpu_is_used_only_where_there_is_one(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
-    monkeypatch.setattr(pipeline, "GPU_DEVICE_FILE", str(tmp_path / "no-gpu"))
+@pytest.mark.parametrize("name", ["nvidia0", "nvidia3", "dxg"])  # a container may hold any GPU of its machine
+def test_a_gpu_is_used_only_where_there_is_one(name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    monkeypatch.setattr(devices, "DEVICES", tmp_path)
+    (tmp_path / "nvidiactl").touch()
     assert choose_device(None) == "cpu"
     with pytest.raises(BadInputError, match=r"use --device cpu"):
         choose_device("cuda")
-    (tmp_path / "no-gpu").touch()
+    (tmp_path / name).touch()
     assert choose_device(None) == "cuda"
     assert choose_device("cpu") == "cpu"
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 
 from parity.architecture import tap_shapes
-from parity.comparison import Comparison, Expected
+from parity.comparison import Comparison, Expected, Pair
 from parity.contract import CLASSES, DTYPES, KINDS
 from parity.gates.gradcam.contract import FIXTURE_MAPS
 from parity.measurement import ErrorTable, Worst
@@ -22,6 +22,7 @@ def compare(workspace: Workspace, gates_file: GatesFile) -> GateResult:
     comparison = Comparison.open(workspace, "gradcam", _expected(workspace))
     errors = ErrorTable()
     dead: list[Check] = []
+    reruns: list[Check] = []
     for kind in KINDS:
         pairs = {dtype: next(comparison.pairs(f"{dtype}/{kind}/raw"), None) for dtype in DTYPES}
         double, single = pairs["float64"], pairs["float32"]
@@ -30,9 +31,10 @@ def compare(workspace: Workspace, gates_file: GatesFile) -> GateResult:
         for row, case in enumerate(workspace.cases(kind)):
             rows = [(to_peak(pair.reference[row]), to_peak(pair.candidate[row])) for pair in (double, single)]
             errors.add_precisions(f"raw/{kind}", case.name, *rows)
+        reruns += _rerun_checks(workspace, comparison, kind, single, errors)
         dead += _dead_checks(workspace, kind, double.reference, double.candidate, gates_file.limit("gradcam/dead"))
     limits = {dtype: gates_file.limit(f"gradcam/{dtype}") for dtype in DTYPES}
-    checks = [*errors.checks("gradcam", [f"raw/{kind}" for kind in KINDS], limits), *dead]
+    checks = [*errors.checks("gradcam", [f"raw/{kind}" for kind in KINDS], limits), *reruns, *dead]
     checks.append(_batch_check(comparison.candidate.values.get("batch", "not asked for")))
     return comparison.result([*checks, *_picture_checks(workspace, comparison, gates_file.limit("gradcam/pictures"))])
 
@@ -47,6 +49,35 @@ def to_peak(raw: np.ndarray) -> np.ndarray:
     return scaled
 
 
+def _rerun_checks(workspace: Workspace, comparison: Comparison, kind: str, first: Pair, errors: ErrorTable) -> Iterator[Check]:
+    """Ask whether a map made twice is the same map.
+
+    On a GPU the legacy has no deterministic gradient (`LegacySide.without_determinism`): how much two of its maps differ is a
+    noise floor there. The port's own noise never widens what the port is held to.
+    """
+    for again in comparison.pairs(f"float32/{kind}/rerun"):
+        different = dict.fromkeys(("legacy", "port"), 0)
+        for row, case in enumerate(workspace.tap_cases(kind)):
+            for side, maps, repeated in (
+                ("legacy", first.reference, again.reference),
+                ("port", first.candidate, again.candidate),
+            ):
+                different[side] += int((maps[case.index] != repeated[row]).sum())
+            truth, found = to_peak(first.reference[case.index]), to_peak(again.reference[row])
+            errors.add("noise", f"rerun/{kind}", case.name, truth=truth, found=found)
+        if workspace.spec.device != "cpu":
+            del different["legacy"]
+        for side, count in different.items():
+            yield Check(
+                id=f"gradcam/exact/rerun/{kind}/{side}",
+                verdict=Verdict.FAIL if count else Verdict.PASS,
+                observed=float(count),
+                limit=0.0,
+                n=again.reference.size,
+                reason="the same maps made twice in one process",
+            )
+
+
 def _expected(workspace: Workspace) -> dict[str, Expected]:
     height_px, width_px = workspace.spec.height_px, workspace.spec.width_px
     map_shape = tap_shapes(height_px, width_px, len(CLASSES))["conv5/block3/out"][1:3]
@@ -58,6 +89,8 @@ def _expected(workspace: Workspace) -> dict[str, Expected]:
         shape = (len(workspace.cases(kind)), *map_shape)
         for dtype in DTYPES:
             found[f"{dtype}/{kind}/raw"] = Expected(axes="NHW", shape=shape, dtype=dtype)
+        again = (len(workspace.tap_cases(kind)), *map_shape)
+        found[f"float32/{kind}/rerun"] = Expected(axes="NHW", shape=again, dtype="float32")
         # A dead map is 0/0 and so not a number, by the legacy's definition, and then on both sides.
         found[f"float32/{kind}/normalised"] = Expected(axes="NHW", shape=shape, dtype="float32", nonfinite=True)
         for case in workspace.tap_cases(kind):

@@ -24,7 +24,7 @@ def record(side: LegacySide, out: RecordingWriter) -> None:
     for name, normalised in zip(FIXTURE_MAPS, _normalise(FIXTURE_MAPS.values()), strict=True):
         out.write_array(f"fixture/{name}", normalised, "HW")
     for dtype in DTYPES:
-        with side.precision(dtype) as model:
+        with side.precision(dtype) as model, side.without_determinism():
             # Compiled, the legacy's function takes a quarter of the time: eagerly, the gradient runs through all layers.
             explain = tf.function(partial(_explain, model))
             for kind in KINDS:
@@ -32,6 +32,11 @@ def record(side: LegacySide, out: RecordingWriter) -> None:
                 maps = [explain(tf.constant(side.workspace.image(case), dtype)).numpy() for case in cases]
                 out.write_array(f"{dtype}/{kind}/raw", np.stack(maps), "NHW")
                 if dtype == "float32":
+                    again = [
+                        explain(tf.constant(side.workspace.image(case), dtype)).numpy()
+                        for case in side.workspace.tap_cases(kind)
+                    ]
+                    out.write_array(f"float32/{kind}/rerun", np.stack(again), "NHW")
                     _write_pictures(side, out, kind, np.stack(maps))
 
 
