@@ -115,18 +115,12 @@ def _compute(setup: _Setup) -> Iterator[Comparison]:
         Contestant(name=f"port {name} compiled", side="port", precision=name, options={"compiled": True})
         for name in setup.precisions
     )
-    autotuned = tuple(
-        Contestant(name=f"port {name} autotuned", side="port", precision=name, options={"autotuned": True})
-        for name in setup.precisions
-        if setup.device == "cuda"
-    )
     for size in setup.batch_sizes:
         options = {"batch_size": size}
-        step = (*_sides(setup.precisions), *autotuned)
-        yield Comparison(what="compute", task="training_step", contestants=step, options=options, rounds=6)
+        yield Comparison(what="compute", task="training_step", contestants=_sides(setup.precisions), options=options, rounds=6)
         # Compiling takes as long as hundreds of batches: of several sizes the largest is measured.
         last = compiled if size == setup.batch_sizes[-1] else ()
-        forward = (*_sides(setup.precisions), *autotuned, *last)
+        forward = (*_sides(setup.precisions), *last)
         yield Comparison(what="compute", task="forward", contestants=forward, options=options, rounds=6)
 
 

@@ -31,6 +31,7 @@ from torch_port.training_module import ClassifierTraining
 
 PRECISIONS = {"fp32": "32-true", "tf32": "32-true", "bf16": "bf16-mixed"}
 CACHE_BYTES = 8 << 30  # what the command takes by default
+WAIT = "called a synchronizing CUDA operation"  # what torch says of each, once it is asked
 PROBE = "conv3.block1.conv2"  # a convolution, whose output says in what precision the network computes
 
 
@@ -140,9 +141,9 @@ class PortTask(Task):
 class Forward(PortTask):
     """Probabilities of a resident batch."""
 
-    def __init__(self, driver: Driver, batch_size: int, compiled: bool = False, autotuned: bool = False) -> None:
+    def __init__(self, driver: Driver, batch_size: int, compiled: bool = False) -> None:
         super().__init__(driver)
-        self.images, self.autotuned = batch_size, autotuned
+        self.images = batch_size
         self.batch, _, source = self.resident(batch_size)
         model = driver.model()
         self.predict = inference.make_predictor(model, precision=PRECISIONS[driver.precision], compiled=compiled)
@@ -151,16 +152,15 @@ class Forward(PortTask):
         self.evidence = {"source": source, "precision": dtypes, "metrics": [], "probabilities": self.run().float().tolist()}
 
     def run(self) -> Tensor:
-        torch.backends.cudnn.benchmark = self.autotuned
         return self.predict(self.batch)
 
 
 class TrainingStep(PortTask):
     """One step of training on a resident batch: loss, metrics, gradients, Adam."""
 
-    def __init__(self, driver: Driver, batch_size: int, autotuned: bool = False) -> None:
+    def __init__(self, driver: Driver, batch_size: int) -> None:
         super().__init__(driver)
-        self.images, self.autotuned = batch_size, autotuned
+        self.images = batch_size
         *self.batch, source = self.resident(batch_size)
         self.training = make_training(driver).to(self.device).train()
         self.optimizer = self.training.configure_optimizers()
@@ -171,7 +171,6 @@ class TrainingStep(PortTask):
             self.evidence["host_waits"] = find_host_waits(self.run)
 
     def run(self) -> Tensor:
-        torch.backends.cudnn.benchmark = self.autotuned
         with self.driver.autocast():
             loss = self.training.training_step(self.batch, 0)
         self.optimizer.zero_grad()
@@ -352,4 +351,4 @@ def find_host_waits(run: Callable[[], Any]) -> list[str]:
             run()
         finally:
             torch.cuda.set_sync_debug_mode("default")
-    return [f"{Path(found.filename).name}:{found.lineno}" for found in caught if "synchroniz" in str(found.message)]
+    return [f"{Path(found.filename).name}:{found.lineno}" for found in caught if WAIT in str(found.message)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from torch_port.names import CLASSES, EPOCH_ORDERS, SPLITS
 from torch_port.order import Draw, EpochSampler, LegacyBatchSampler, SharedBatchSampler, random_stream
 from torch_port.quirks import DEFAULT, Quirks
 from torch_port.splits import get_reproducible_ids, make_split, take_balanced, train_test_split
-from torch_port.transforms import test_augmentations, train_augmentations
+from torch_port.transforms import IMAGE_HEIGHT_PX, IMAGE_WIDTH_PX, test_augmentations, train_augmentations
 
 __all__ = [
     "LungHistDataset",
@@ -41,6 +42,7 @@ __all__ = [
 ]
 
 LEGACY_SEED = 17
+PREFETCHED_BATCHES = 2  # of each process, torch's default
 
 
 class LungHistDataset(Dataset[tuple[Tensor, Tensor]]):
@@ -218,6 +220,19 @@ def default_workers(epoch_order: str, device: torch.device) -> int:
     if epoch_order == "legacy" or (device.type == "cpu" and cores <= 2):
         return 0
     return min(cores, 16 if device.type == "cuda" else 2)
+
+
+def count_fitting_workers(batch_size: int, folder: str = "/dev/shm") -> int:
+    """Return how many processes can have their batches of a `DrawnDataset` waiting in half of the free shared memory.
+
+    Such a batch holds whole images: 16 processes would keep 12 GB of batches of 64.
+
+    Args:
+        batch_size: Images in a batch.
+        folder: Where Linux keeps shared memory.
+    """
+    waiting = PREFETCHED_BATCHES * batch_size * IMAGE_HEIGHT_PX * IMAGE_WIDTH_PX * 3  # bytes of one process
+    return max(1, shutil.disk_usage(folder).free // 2 // waiting)
 
 
 def make_evaluation_loader(source: DataLoader, image_scale: float, *, quirks: Quirks = DEFAULT) -> DataLoader:

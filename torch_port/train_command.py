@@ -14,7 +14,13 @@ from torch import distributed
 from torch.utils.data import DataLoader
 
 from torch_port import evaluate, figures
-from torch_port.data import compute_weights, default_workers, make_evaluation_loader, make_loaders
+from torch_port.data import (
+    compute_weights,
+    count_fitting_workers,
+    default_workers,
+    make_evaluation_loader,
+    make_loaders,
+)
 from torch_port.errors import DataError
 from torch_port.history import History
 from torch_port.image_cache import decoded_images
@@ -91,7 +97,11 @@ def make_training_loaders(options: argparse.Namespace, seed: int) -> tuple[dict[
         InputError: The data cannot be used, or a split has images of one class only.
     """
     device = evaluate.select_device(options.device)
-    workers = options.workers if options.workers is not None else default_workers(options.epoch_order, device)
+    workers = options.workers
+    if workers is None:
+        workers = default_workers(options.epoch_order, device)
+        if options.augment_on == "device":
+            workers = min(workers, count_fitting_workers(options.batch_size))
     loaders, class_names = make_loaders(
         options.data,
         options.resolution,

@@ -60,7 +60,7 @@ def make_compute(task: str = "training_step", batch: int = BATCH, **seconds: flo
             "precision": ["bfloat16" if "bf16" in name else "float32"],
         }  # fmt: skip
         if task == "training_step" and name.startswith("port"):
-            evidence["host_reads"] = 0
+            evidence["host_waits"] = []
         if task == "forward":
             evidence["probabilities"] = [list(row) for row in PROBABILITIES]
         rows.append(make_row(name, evidence, make_samples(value, rounds=4, samples=3, seed=number), images=batch))

@@ -222,7 +222,7 @@ def test_joined_results_are_not_said_to_have_taken_turns():
 
 def test_the_report_says_what_was_unfair():
     results = make_whole()
-    checks = 3 * 6 + 2 + 2 * 6 + 3 * 7 + 3 * 6 + 2  # of steps, forward passes of two, epochs, the port against itself
+    checks = 3 * 6 + 2 * 6 + 3 * 7 + 3 * 6 + 2  # of steps, forward passes of two, epochs, the port against itself
     assert f"{checks} of {checks} checks passed." in render(results)
     assert [row[1] for row in tables(render(results))["Was it fair?"][1:]] == ["same as itself", "slowdown seen"]
     find(results["comparisons"][0], "port bf16")["warm_up"] = []
