@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from parity.artefact import RecordingWriter
-from parity.assemble import _gate_dict, _place_dict, find_place, judge_run, make_headline, read_lockstep
+from parity.assemble import _gate_dict, _place_dict, _remarks, find_place, judge_run, make_headline, read_lockstep
 from parity.contract import GATES, RunSpec
 from parity.verdict import Check, GateResult, Verdict
 from parity.workspace import Workspace
+
+from .gates.conftest import SPEC
 
 REQUIRED = ("config", "weights", "blocks")
 
@@ -133,3 +136,12 @@ def test_a_recording_that_was_damaged_does_not_stop_the_report(tmp_path: Path):
     path = workspace.recording_folder("port", "lockstep") / "00000.npy"
     path.write_bytes(path.read_bytes()[:-8])
     assert read_lockstep(workspace) is None
+
+
+@pytest.mark.parametrize(("device", "said"), [("cpu", []), ("cuda", ["computed on a GPU, not on a CPU"])])
+def test_the_headline_says_where_a_run_computed(device: str, said: list[str], tmp_path: Path):
+    workspace = Workspace(tmp_path)
+    replace(SPEC, device=device).write_json(workspace.spec_path)
+    assert _remarks(workspace, {"witness": None, "demo": True}) == [*said, "legacy unwitnessed", "DEMO"]
+    workspace.bundle.touch()
+    assert _remarks(Workspace(tmp_path), {})[: len(said) + 1] == [*said, "against the golden bundle"]

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from parity.errors import BadInputError
+from parity.lines import Worker
 from parity.processes import interpreter, run_side
 
 
@@ -57,3 +58,14 @@ def test_a_missing_environment_says_how_to_make_it(monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("PARITY_LEGACY_PYTHON", "/nowhere/python")
     with pytest.raises(BadInputError, match=r"run nox -s parity"):
         interpreter("legacy")
+
+
+def test_no_process_of_ours_takes_a_whole_gpu(tmp_path: Path):
+    """TensorFlow takes it at its first operation, unless this variable is there when it is imported."""
+    show = "import json, os; print(json.dumps({'growth': os.environ.get('TF_FORCE_GPU_ALLOW_GROWTH')}), flush=True)"
+    assert run(tmp_path, show) == [{"growth": "true"}]
+    folder = tmp_path / "program"
+    folder.mkdir()
+    (folder / "told.py").write_text(f"import sys; sys.stdin.readline(); {show}")
+    with Worker("port", ["told"], log=tmp_path / "worker.txt", environment={"PYTHONPATH": str(folder)}) as worker:
+        assert worker.ask("tell") == {"growth": "true"}

@@ -144,3 +144,22 @@ def test_only_a_whole_recording_with_the_same_key_is_current(tmp_path: Path):
     assert not is_current(folder, "k")
     manifest = json.loads((folder / "manifest.json").read_text())
     assert manifest["key"] == "k"
+
+
+def test_the_lock_is_that_of_what_is_installed(key, project: Path, monkeypatch: pytest.MonkeyPatch):
+    """On a machine with a GPU the legacy's environment comes from another lock."""
+    cuda, usual = project / "requirements-tf-cuda.txt", project / "requirements-tf.txt"
+    cuda.write_text("one")
+    monkeypatch.setattr(reuse, "INSTALLED", {"tensorflow": "2.15.1"})
+    assert reuse.find_lock("legacy") == usual.name
+    before = key("legacy")
+    cuda.write_text("two")
+    assert key("legacy") == before
+    monkeypatch.setattr(reuse, "INSTALLED", {"tensorflow": "2.15.1", "nvidia-cudnn-cu12": "8.9.4.25"})
+    assert reuse.find_lock("legacy") == cuda.name
+    assert reuse.find_lock("port") == "requirements-torch.txt"
+    before = key("legacy")
+    usual.write_text("two")
+    assert key("legacy") == before
+    cuda.write_text("three")
+    assert key("legacy") != before

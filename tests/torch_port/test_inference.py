@@ -5,13 +5,15 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 from copy import deepcopy
+from pathlib import Path
 
 import pytest
 import torch
 from torch import nn
 
 from torch_port import evaluate
-from torch_port.inference import make_predictor
+from torch_port.errors import InputError
+from torch_port.inference import check_compiler, make_predictor
 from torch_port.model import Classifier, make_model
 
 
@@ -84,3 +86,25 @@ def test_weights_and_batch_norms_are_folded_into_the_program(model: Classifier, 
     operations = {event.name for event in profile.events()}
     assert "mkldnn::_convolution_pointwise" in operations  # takes weights in its own layout, with what follows in the same pass
     assert not {name for name in operations if name.startswith("aten::") and ("convolution" in name or "batch_norm" in name)}
+
+
+@pytest.mark.parametrize(("device", "variable"), [("cpu", "CXX"), ("cuda", "CC")])
+def test_without_a_compiler_nothing_is_begun(device: str, variable: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """On a GPU, Triton asks for a C compiler: nothing of the GPU itself is needed to find out that there is none."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv(variable, raising=False)
+    with pytest.raises(InputError, match=r"`compiler` must be there to compile inference, got none"):
+        check_compiler(torch.device(device))
+    compiler = tmp_path / "my-compiler"
+    compiler.touch(mode=0o755)
+    monkeypatch.setenv(variable, str(compiler))
+    check_compiler(torch.device(device))
+
+
+def test_a_network_is_not_copied_for_a_compiler_that_is_not_there(
+    model: Classifier, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("CXX", raising=False)
+    with pytest.raises(InputError, match="compiler"):
+        make_predictor(model, compiled=True)

@@ -346,6 +346,20 @@ def test_a_gpu_gets_its_batches_in_pinned_memory(data_set: Path, monkeypatch: py
         assert {loader.pin_memory for loader in loaders.values()} == {device == "cuda"}
 
 
+@pytest.mark.parametrize(("free_gb", "workers"), [(0.06, 1), (12, 8), (120, 16)])
+def test_whole_images_wait_in_no_more_than_half_of_the_shared_memory(
+    data_set: Path, free_gb: float, workers: int, monkeypatch: pytest.MonkeyPatch
+):
+    """Two batches of 64 images of 1200x1600 for each process are 0.74 GB; the first is what a container has by default."""
+    monkeypatch.setattr(data.shutil, "disk_usage", lambda folder: Namespace(free=free_gb * 1e9))
+    monkeypatch.setattr(evaluate, "select_device", lambda name: torch.device("cuda"))
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: set(range(64)))
+    words = [*words_of(data_set, data_set), "--batch-size", "64", "--augment-on", "device"]
+    for chosen, expected in (([], workers), (["--workers", "3"], 3)):
+        loaders, _ = train_command.make_training_loaders(make_parser().parse_args([*words, *chosen]), SEED)
+        assert loaders["train"].num_workers == expected
+
+
 def test_training_computes_full_float32_products():
     torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = True
     model = make_start_model(Namespace(arch="resnet50v2", weights="none"), 3, SEED)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -9,6 +11,7 @@ from parity.contract import KINDS
 from parity.gates.gradcam.compare import compare, is_dead, to_peak
 from parity.gates.gradcam.contract import FIXTURE_MAPS
 from parity.verdict import Check, GateResult, Verdict
+from parity.workspace import Workspace
 
 from .conftest import HandmadeRun
 
@@ -31,7 +34,16 @@ def run(handmade: HandmadeRun) -> HandmadeRun:
     for name, fixture in FIXTURE_MAPS.items():
         handmade.both(f"fixture/{name}", normalise(fixture), "HW")
     handmade.port.values["batch"] = "refused"
+    make_again(handmade)
     return handmade
+
+
+def make_again(run: HandmadeRun) -> None:
+    """Make the maps that are made twice what the first ones are."""
+    for side in (run.legacy, run.port):
+        for kind in KINDS:
+            rows = [case.index for case in run.workspace.tap_cases(kind)]
+            side.arrays[f"float32/{kind}/rerun"] = (side.arrays[f"float32/{kind}/raw"][0][rows], "NHW")
 
 
 def normalise(raw: np.ndarray) -> np.ndarray:
@@ -53,12 +65,13 @@ def kill(run: HandmadeRun, images: list[int], sides: tuple[str, ...], kind: str 
         for dtype in ("float64", "float32"):
             arrays[f"{dtype}/{kind}/raw"][0][images] = -1.0
         arrays[f"float32/{kind}/normalised"][0][images] = np.nan
+    make_again(run)
 
 
 def test_equal_maps_pass(run: HandmadeRun):
     result = run.compare("gradcam", compare)
     assert result.verdict is Verdict.PASS
-    assert result.expected == result.compared == 14 + 3
+    assert result.expected == result.compared == 16 + 3
 
 
 def test_one_wrong_map_is_named(run: HandmadeRun):
@@ -82,6 +95,7 @@ def test_maps_that_are_positive_multiples_pass(run: HandmadeRun, factors: np.nda
     for kind in KINDS:
         for dtype in ("float64", "float32"):
             run.port.arrays[f"{dtype}/{kind}/raw"][0][:] *= factors
+    make_again(run)
     assert run.compare("gradcam", compare).verdict is Verdict.PASS
 
 
@@ -167,3 +181,22 @@ def test_what_a_peak_is():
 def test_what_dead_means():
     maps = np.stack([np.full(MAP, -1.0), np.zeros(MAP), np.eye(*MAP)])
     assert is_dead(maps).tolist() == [True, True, False]
+
+
+@pytest.mark.parametrize(
+    ("device", "side", "passes"),
+    [("cpu", "legacy", False), ("cpu", "port", False), ("cuda", "port", False), ("cuda", "legacy", True)],
+)
+def test_the_same_map_made_twice(run: HandmadeRun, device: str, side: str, passes: bool):
+    """On a GPU the legacy has no deterministic gradient: how far its maps are apart is a noise floor."""
+    replace(run.workspace.spec, device=device).write_json(run.workspace.spec_path)
+    run = HandmadeRun(Workspace(run.workspace.folder), run.gates_file, run.legacy, run.port)
+    before = find(run.compare("gradcam", compare), RAW[2]).noise_floor
+    maps = getattr(run, side).arrays["float32/evaluation/rerun"][0]
+    first = run.legacy.arrays["float32/evaluation/raw"][0][run.workspace.tap_cases("evaluation")[1].index]
+    maps[1] = first
+    maps[1, 0, 0] += 1e-3 * np.abs(first).max()
+    result = run.compare("gradcam", compare)
+    assert failed(result) == ([] if passes else [f"gradcam/exact/rerun/evaluation/{side}"])
+    floor = find(result, RAW[2]).noise_floor
+    assert floor == (pytest.approx(1e-3, rel=1e-2) if side == "legacy" else before), "the port's own noise widens nothing"

@@ -8,13 +8,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
+from parity import devices
 from parity.architecture import tensors
 from parity.artefact import RecordingWriter
+from parity.cli import app
 from parity.contract import CLASSES, RunSpec
 from parity.errors import BadInputError
 from parity.golden.bundle import pack
 from parity.golden.guard import open_bundle
+from parity.provenance import guard_words
 from parity.workspace import Workspace
 
 SPEC = RunSpec(
@@ -78,3 +82,24 @@ def test_a_numpy_that_draws_other_kernels_is_refused(tmp_path: Path):
     message = open_it(tmp_path)
     assert message.startswith("`numpy` must draw the kernels of the golden bundle (numpy PCG64 of ")
     assert f"another {FIRST} with numpy {np.__version__}" in message
+
+
+def test_the_port_computes_on_the_device_asked_for(tmp_path: Path):
+    """A bundle is of a CPU, and says so; the weights are looked at after that."""
+    write_run(tmp_path / "run")
+    pack(tmp_path / "run", tmp_path / "golden.npz", {})
+    for words, device in (({}, "cpu"), ({"device": "cuda"}, "cuda")):
+        workspace = Workspace(tmp_path / device)
+        with pytest.raises(BadInputError, match="hold a whole run"):
+            open_bundle(tmp_path / "golden.npz", workspace, **words)
+        assert workspace.spec.device == device
+        (workspace.folder / "golden.sha256").touch()
+        assert guard_words(workspace.spec) == ["nox", "-s", "guard", *(["--", "--device", "cuda"] if words else [])]
+
+
+def test_a_gpu_that_is_not_there_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(devices, "DEVICES", tmp_path)
+    found = CliRunner().invoke(app, ["guard", "--device", "cuda", "--out", str(tmp_path / "run")])
+    assert isinstance(found.exception, BadInputError)
+    assert "use --device cpu" in str(found.exception)
+    assert not (tmp_path / "run").exists()

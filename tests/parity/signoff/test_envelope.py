@@ -152,6 +152,16 @@ def test_anomalies_are_what_a_reader_of_a_pass_must_know():
     assert len(found) == len(not_run) + 2
 
 
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_a_run_on_a_gpu_says_what_it_cannot_say(device: str):
+    report = make_report(images=6)
+    report["run"]["devices"] = {"legacy": device, "port": device}
+    predicate = make_statement(report, {"a": "0" * 64}, {}, name="Ada")["predicate"]["parity"]
+    said = "computed on cuda: the run says nothing about float32 on a CPU or on another GPU"
+    assert (said in predicate["anomalies"]) == (device == "cuda")
+    assert predicate["devices"] == {"legacy": device, "port": device}
+
+
 def test_the_approver_signs_the_authors_envelope(signed: Project):
     _, _, statement = read(signed, APPROVER)
     assert statement["_type"] == "https://in-toto.io/Statement/v1"
