@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 
 from parity.artefact import ArtefactError, RecordingWriter, hash_file
 from parity.errors import BadInputError
+from parity.files import cannot_write, is_of_a_place
 from parity.reuse import INSTALLED, LOCKS, hash_code, is_current, recording_key
 from parity.workspace import PROJECT, Workspace
 
@@ -127,6 +128,8 @@ def main() -> None:
     try:
         recorder.record()
     except Exception as error:
+        if isinstance(error, OSError) and is_of_a_place(error):
+            error = cannot_write(error, error.filename or recorder.workspace.folder)
         if not isinstance(error, recorder.refusals):
             raise
         print(json.dumps({"error": str(error)}), flush=True)

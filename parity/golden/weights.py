@@ -10,6 +10,7 @@ from parity.architecture import tensors
 from parity.artefact import Recording, RecordingWriter, hash_array, read_recording
 from parity.contract import CLASSES
 from parity.errors import bad_input
+from parity.files import whole_file
 from parity.kernels import draw_kernel, specification
 from parity.workspace import Workspace
 
@@ -55,6 +56,5 @@ def restore_weights(folder: Path, workspace: Workspace) -> None:
             out.write_array(name, arrays[name], tensor.axes)
         for name, value in kept.values["values"].items():
             out.write_value(name, value)
-    workspace.legacy_weights.parent.mkdir(exist_ok=True)
-    with workspace.legacy_weights.open("wb") as file:
+    with whole_file(workspace.legacy_weights) as partial, partial.open("wb") as file:
         np.savez(file, allow_pickle=False, **arrays)
