@@ -55,7 +55,7 @@ def is_run(folder: Path) -> bool:
     """Return whether a folder is that of a run: it has the specification that every run writes first."""
     try:
         return bool(json.loads(Workspace(folder).spec_path.read_text(encoding="utf-8")).keys() >= SPEC_WORDS)
-    except (OSError, ValueError, AttributeError):
+    except (OSError, ValueError, AttributeError, TypeError, RecursionError):
         return False
 
 

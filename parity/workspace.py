@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,7 +22,8 @@ EVALUATION_ERROR = "error.txt"
 LOCK = ".lock"
 # What a run writes before anything is recorded; one that is refused takes it away again.
 _BEGUN = ("spec.json", "gates.sha256", "golden.sha256", "benchmark.json", "witness.csv", "fixtures", "weights", "log", LOCK)
-_RECORDED = ("inputs", "legacy", "port", "report", "signed")
+_RECORDED = ("inputs", "legacy")
+_UNPACKED = (*_RECORDED, "data", "tensors", "signed")  # of a golden bundle: that is no recording of this run
 
 
 @dataclass(frozen=True)
@@ -199,8 +199,10 @@ class Workspace:
                 raise
 
     def _take_away(self) -> None:
-        if not any((self.folder / name).exists() for name in _RECORDED):
-            for name in _BEGUN:
+        unpacked = self.bundle.is_file()
+        recorded = ("port", "report", "report.previous", *(() if unpacked else _RECORDED))
+        if not any((self.folder / name).exists() for name in recorded):
+            for name in (*_BEGUN, *(_UNPACKED if unpacked else ())):
                 remove(self.folder / name)
 
     @contextmanager
@@ -213,9 +215,6 @@ class Workspace:
                     "--out", "be a folder that no other run uses", str(self.folder), "the command line",
                     "wait for that run or choose another folder",
                 ) from error  # fmt: skip
-            file.truncate(0)
-            file.write(str(os.getpid()))
-            file.flush()
             yield
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -182,6 +183,10 @@ def write_overlay(path: Path, overlay: np.ndarray) -> None:
 
 
 def write_arrays(path: Path, **arrays: np.ndarray | int) -> None:
-    """Write arrays as an npz, whatever the file is called."""
-    with path.open("wb") as file:
-        np.savez(file, **arrays)
+    """Write arrays as an npz, whatever the file is called.
+
+    First in memory: numpy leaves an archive on a full disk open, which says so again when it is collected.
+    """
+    archive = io.BytesIO()
+    np.savez(archive, **arrays)
+    path.write_bytes(archive.getbuffer())
