@@ -14,6 +14,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from parity.contract import RunSpec
+from parity.sides.port import convert_weights
+from parity.workspace import Workspace
 from tests.places import FULL_DISKS, contents_of, full_disk, read_only
 from torch_port.__main__ import main, make_parser
 from torch_port.errors import InputError, PlaceError
@@ -283,3 +286,16 @@ def test_either_all_of_the_files_appear_or_none(results: Results, folder: Path):
     with pytest.raises(PlaceError, match="No such file"):
         write()
     assert contents_of(folder) == before
+
+
+def test_a_full_disk_is_no_finding_about_the_converter(inputs: Inputs, folder: Path):
+    """What the converter refuses by itself is one: the gate `weights` fails."""
+    workspace = Workspace(folder)
+    spec = dict.fromkeys(RunSpec.__dataclass_fields__, "") | {"arch": "resnet50v2", "splits": (), "gates": (), "images": None}
+    RunSpec(**spec).write_json(workspace.spec_path)
+    workspace.legacy_weights.parent.mkdir()
+    workspace.legacy_weights.symlink_to(inputs.npz)
+    before = sorted(folder.rglob("*"))
+    with full_disk(folder, "file size", 1 << 20), pytest.raises(PlaceError, match="must be a place that can be written"):
+        convert_weights(workspace)
+    assert sorted(folder.rglob("*")) == before
