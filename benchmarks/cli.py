@@ -14,13 +14,23 @@ from benchmarks.drive import run_plan
 from benchmarks.host import describe_host
 from benchmarks.plan import PRECISIONS, WHAT, make_plan
 from benchmarks.report import write_report
-from benchmarks.results import FOLDER, SCHEMA, hash_measured_code, merge_results, read_results, write_results
+from benchmarks.results import (
+    FILE,
+    FOLDER,
+    SCHEMA,
+    hash_measured_code,
+    merge_results,
+    read_results,
+    refuse_others,
+    write_results,
+)
 from parity.console import show_progress
 from parity.contract import RESOLUTIONS
 from parity.demo.cache import DEMO, make_checkpoint, make_dataset
 from parity.errors import bad_input
+from parity.files import made_folder
 from parity.options import choose_word, choose_words, run_app
-from parity.pipeline import choose_device
+from parity.pipeline import check_scale, choose_device, find_split
 from parity.provenance import is_demo
 from parity.reuse import PACKAGES
 from parity.workspace import PROJECT
@@ -37,8 +47,8 @@ def run(
     what: Annotated[str, typer.Option(help=f"Some of {','.join(WHAT)}.")] = ",".join(WHAT),
     batch_sizes: Annotated[str, typer.Option(help="Batch sizes, with commas.")] = "8",
     precision: Annotated[
-        str, typer.Option(help=f"Some of {','.join(PRECISIONS)}. Default: fp32,bf16, and tf32 on a GPU.")
-    ] = "",
+        str | None, typer.Option(help=f"Some of {','.join(PRECISIONS)}. Default: fp32,bf16, and tf32 on a GPU.")
+    ] = None,
     data: Annotated[Path | None, typer.Option(help="Folder with data.csv and images/. Default: the embedded demo.")] = None,
     checkpoint: Annotated[
         Path | None, typer.Option(help="Keras checkpoint that the port can convert. Default: the demo's.")
@@ -53,29 +63,38 @@ def run(
     Ends with 0; 1 if a check of the measurement itself fails or nothing was measured; 2 bad input.
     """
     device = choose_device(choose_word("--device", device, ("cpu", "cuda")) if device else None)
-    precisions = choose_words("--precision", precision or ("fp32,tf32,bf16" if device == "cuda" else "fp32,bf16"), PRECISIONS)
+    usual = "fp32,tf32,bf16" if device == "cuda" else "fp32,bf16"
+    precisions = choose_words("--precision", usual if precision is None else precision, PRECISIONS)
     if device == "cpu" and "tf32" in precisions:
         raise bad_input("--precision", "be fp32 or bf16 on a CPU", precision, "the command line", "leave tf32 out")
     sizes = _read_sizes(batch_sizes)
+    choose_word("--resolution", resolution, RESOLUTIONS)
+    check_scale(image_scale)
+    find_split(split)
+    for option, path in {"--data": data and data / "data.csv", "--checkpoint": checkpoint}.items():
+        if path is not None and not path.exists():
+            raise bad_input(option, "be there", str(path), "the command line", "check the path")
+    refuse_others(out, merged=False)
     host = describe_host()
     legacy = (PROJECT / PACKAGES["legacy"]).is_dir()
     plan = make_plan(
         choose_words("--what", what, WHAT), device=device, batch_sizes=sizes, precisions=precisions, legacy=legacy,
         cores=host["cores"],
     )  # fmt: skip
-    out.mkdir(parents=True, exist_ok=True)
-    with show_progress() as listen, tempfile.TemporaryDirectory(prefix="scratch-", dir=out) as scratch:
+    with show_progress() as listen, made_folder(out), tempfile.TemporaryDirectory(prefix="scratch-", dir=out) as scratch:
         checkpoint = checkpoint or make_checkpoint(DEMO, listen)
         data = data or make_dataset(DEMO, listen)
         settings = {
             "data": str(data.resolve()), "checkpoint": str(checkpoint.resolve()), "device": device, "split": split,
-            "resolution": choose_word("--resolution", resolution, RESOLUTIONS), "scratch": str(Path(scratch).resolve()),
+            "resolution": resolution, "scratch": str(Path(scratch).resolve()),
         }  # fmt: skip
         conditions = _describe(data, host)
 
         def keep(comparisons: list[dict[str, Any]]) -> None:
             write_results(out, {**conditions, "finished": len(comparisons) == len(plan), "comparisons": comparisons})
 
+        if not (out / FILE).exists():
+            keep([])  # by it the folder is known as a benchmark's
         run_plan(plan, settings, image_scale=image_scale, batch_sizes=sizes, logs=out / "logs", listen=listen, keep=keep)
     raise typer.Exit(_show(out))
 
@@ -87,7 +106,9 @@ def merge(
     out: Annotated[Path, typer.Option(help="Folder of the joined results.")] = PROJECT / "runs" / "bench-merged",
 ) -> None:
     """Join the results of two machines with the same GPU and driver, each of which measured one side."""
-    write_results(out, merge_results(read_results(first), read_results(second)))
+    merged = merge_results(read_results(first), read_results(second))
+    refuse_others(out, merged=True)
+    write_results(out, merged)
     raise typer.Exit(_show(out))
 
 

@@ -11,6 +11,7 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
 from benchmarks.summary import Epoch
+from parity.files import write_whole
 
 # Okabe and Ito's colours, which the colour-blind can tell apart.
 COLOURS = {"compute": "#0072B2", "stall": "#E69F00", "training": "#56B4E9", "validation": "#009E73", "keeping": "#999999"}
@@ -36,7 +37,7 @@ def write_epochs(path: Path, epochs: Sequence[Epoch]) -> None:
         axes.legend(ncols=len(shown), loc="lower left", bbox_to_anchor=(0, 1), frameon=False)
         text = io.StringIO()
         FigureCanvasSVG(figure).print_svg(text, metadata={"Date": None, "Title": "The epoch, split into its parts"})
-    path.write_text(text.getvalue(), encoding="utf-8")
+    write_whole(path, text.getvalue())
 
 
 def split_parts(epoch: Epoch) -> dict[str, float]:

@@ -13,6 +13,7 @@ from benchmarks.audit import FAIL, Check, audit, is_measured
 from benchmarks.figure import write_epochs
 from benchmarks.intervals import Interval
 from benchmarks.summary import NOT_MEASURED, Epoch, Row, list_agreement, make_epochs, make_rows
+from parity.files import write_whole
 
 REPORT = "report.md"
 FIGURE = "epoch.svg"
@@ -33,7 +34,7 @@ JOINED = "The sides were measured at different times, not in turns: what befell 
 def write_report(folder: Path, results: dict[str, Any]) -> str:
     """Write the report, and the figure where there are epochs; return the report."""
     text = render(results)
-    (folder / REPORT).write_text(text + "\n", encoding="utf-8")
+    write_whole(folder / REPORT, text + "\n")
     comparisons = [comparison for comparison in results["comparisons"] if comparison["task"] == "epoch"]
     epochs = [
         replace(epoch, contestant=f"{epoch.contestant}, batch {comparison['options']['batch_size']}")

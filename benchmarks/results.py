@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.audit import is_measured
-from parity.artefact import hash_file, write_whole
-from parity.errors import bad_input
+from parity.artefact import hash_file
+from parity.errors import BadInputError, bad_input
+from parity.files import write_whole
+from parity.ownership import refuse_results
 from parity.reuse import CUDA_LOCK, LOCKS, PACKAGES, hash_package
 from parity.workspace import PROJECT
 
@@ -21,6 +23,19 @@ FOLDER = PROJECT / "runs" / "bench"  # where they are unless told otherwise, and
 def write_results(folder: Path, results: dict[str, Any]) -> None:
     """Write the file; it appears only when it is whole."""
     write_whole(folder / FILE, json.dumps(results, indent=1) + "\n")
+
+
+def refuse_others(folder: Path, *, merged: bool) -> None:
+    """Refuse a folder with other files than those of an earlier benchmark; joined results do not replace measured ones.
+
+    Raises:
+        BadInputError: It is such a folder, or cannot be written.
+    """
+    try:
+        is_ours = ("merged" in read_results(folder)) == merged
+    except BadInputError:
+        is_ours = False
+    refuse_results(folder, folder / FILE, is_ours, made_by="nox -s bench -- merge" if merged else "nox -s bench")
 
 
 def read_results(path: Path) -> dict[str, Any]:

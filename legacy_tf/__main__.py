@@ -31,6 +31,13 @@ def main(arguments: list[str] | None = None) -> int:
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    except OSError as error:  # of a log, for example
+        from .results import OF_A_PLACE, cannot_write
+
+        if error.errno not in OF_A_PLACE:
+            raise
+        print(f"error: {cannot_write(error.strerror, error.filename or 'a file')}", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import random
+import shutil
 from argparse import Namespace
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +18,11 @@ from tqdm import tqdm
 from . import checks, datasets, export, gradcam, models, predictions, traintest, utils
 from .errors import InputError
 from .generator import IMAGE_HEIGHT, IMAGE_WIDTH, CustomDataGenerator
+from .results import Results, made_folder, write_arrays, writing
+
+EVALUATION_FILES = ("predictions.csv", "metrics.json")
+KERAS_SCRATCH = "best_weights_temp"
+KERAS_FILES = ("best_weights.index", "best_weights.data-00000-of-00001", "checkpoint")
 
 
 def run_train(options: Namespace) -> None:
@@ -22,27 +30,33 @@ def run_train(options: Namespace) -> None:
     _use_device(options.device, options.precision)
     if options.seed is not None:
         tf.keras.utils.set_random_seed(options.seed)
+    results = Results(options.out or traintest.get_logdir("ResNet50"), "train")
+    out = results.folder
+    results.refuse_others([*KERAS_FILES, KERAS_SCRATCH, "history.json", "curves.png", *EVALUATION_FILES])
     made, class_names = _make_generators(options, datasets.SPLITS)
-    out = _make_folder(options.out or traintest.get_logdir("ResNet50"))
     images = [path for source in made.values() for path in source.images]
-    with checks.naming_undecodable(images):
+    with made_folder(out), _kept_weights(results), checks.naming_undecodable(images):
         model = _pretrained_model(made["train"], options.weights)
         traintest.compile_model(model, len(class_names), options.learning_rate)
         print(f"training on {len(made['train'].images)} images; best weights go to {out / 'best_weights'}.*")
-        history = _fit(model, made, options, out)
+        with writing(out):
+            history = _fit(model, made, options, out)
     logs = {name: [float(value) for value in values] for name, values in history.history.items()}
-    (out / "history.json").write_text(json.dumps(logs, indent=2) + "\n", encoding="utf-8")
-    traintest.plot_metrics(history).savefig(out / "curves.png")
-    _evaluate_splits(model, made, ["val", "test"], class_names, options.image_scale, out)
+    with results.file("history.json") as log, results.file("curves.png") as curves:
+        log.write_text(json.dumps(logs, indent=2) + "\n", encoding="utf-8")
+        traintest.plot_metrics(history).savefig(curves, format="png")
+    _evaluate_splits(model, made, ["val", "test"], class_names, options.image_scale, results)
 
 
 def run_evaluate(options: Namespace) -> None:
     """Write predictions.csv and metrics.json for the splits asked for."""
     _use_device(options.device, options.precision)
+    results = Results(options.out, "evaluate")
+    results.refuse_others(EVALUATION_FILES)
     made, class_names = _make_generators(options, options.splits)
     model = _trained_model(options, len(class_names))
-    out = _make_folder(options.out)
-    _evaluate_splits(model, made, options.splits, class_names, options.image_scale, out)
+    with made_folder(results.folder):
+        _evaluate_splits(model, made, options.splits, class_names, options.image_scale, results)
 
 
 def run_gradcam(options: Namespace) -> None:
@@ -54,20 +68,25 @@ def run_gradcam(options: Namespace) -> None:
         raise InputError(
             f"`--samples` must be at most the {len(images)} images of {','.join(options.splits)}, got {options.samples}"
         )
+    chosen = random.Random(options.seed).sample(images, options.samples)
+    results = Results(options.out, "gradcam")
+    results.refuse_others(f"{Path(path).stem}{suffix}" for path in chosen for suffix in (".png", ".npz"))
     model = _trained_model(options, len(class_names))
     _check_layer(model, options.layer)
-    out = _make_folder(options.out)
-    chosen = random.Random(options.seed).sample(images, options.samples)
-    with checks.naming_undecodable(chosen):
+    with made_folder(results.folder), checks.naming_undecodable(chosen), ExitStack() as files:
         for path in tqdm(chosen, desc="gradcam", unit="image"):
-            _write_explanation(model, path, options, out)
-    print(f"wrote {len(chosen)} overlays (.png) and maps (.npz) to {out}")
+            _write_explanation(model, path, options, results, files)
+    print(f"wrote {len(chosen)} overlays (.png) and maps (.npz) to {results.folder}")
 
 
 def run_export(options: Namespace) -> None:
     """Write the weights of a checkpoint as one npz."""
     _use_device("cpu", "float32")
-    count = export.export_checkpoint(options.checkpoint, options.out, options.num_classes)
+    out = Path(options.out)
+    results = Results(out.parent, "export")
+    results.refuse_others([out.name])
+    with results.file(out.name) as unfinished:
+        count = export.export_checkpoint(options.checkpoint, unfinished, options.num_classes)
     print(f"wrote {count} tensors to {options.out}")
 
 
@@ -140,13 +159,22 @@ def _trained_model(options: Namespace, num_classes: int) -> tf.keras.Model:
     return model
 
 
-def _make_folder(path: str) -> Path:
-    folder = Path(path)
+@contextmanager
+def _kept_weights(results: Results) -> Iterator[None]:
+    """List what Keras writes in the block as the command's; what a new training has left that is refused goes again."""
+    is_new = not any((results.folder / name).exists() for name in KERAS_FILES)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"`--out` must be a folder that can be made, got {path!r} ({error.strerror})") from error
-    return folder
+        yield
+    except InputError:
+        shutil.rmtree(results.folder / KERAS_SCRATCH, ignore_errors=True)
+        for name in KERAS_FILES if is_new else ():
+            (results.folder / name).unlink(missing_ok=True)
+        raise
+    finally:
+        with writing(results.record):
+            for name in KERAS_FILES:
+                if (results.folder / name).is_file():
+                    results.add(name, results.folder / name)
 
 
 def _evaluate_splits(
@@ -155,7 +183,7 @@ def _evaluate_splits(
     splits: list[str],
     class_names: list[str],
     image_scale: float,
-    out: Path,
+    results: Results,
 ) -> None:
     rows, metrics = [], {}
     for name in splits:
@@ -164,9 +192,11 @@ def _evaluate_splits(
         rows.append((source.images, probabilities))
         metrics[name] = predictions.make_metrics(source.labels, probabilities)
         print(f"{name}: accuracy {metrics[name]['accuracy']:.4f} on {len(source.images)} images")
-    predictions.write_predictions(out / "predictions.csv", class_names, rows)
-    predictions.write_metrics(out / "metrics.json", metrics)
-    print(f"wrote predictions.csv and metrics.json to {out}")
+    table, figures = EVALUATION_FILES
+    with results.file(table) as table_file, results.file(figures) as figures_file:
+        predictions.write_predictions(table_file, class_names, rows)
+        predictions.write_metrics(figures_file, metrics)
+    print(f"wrote {table} and {figures} to {results.folder}")
 
 
 def _check_layer(model: tf.keras.Model, name: str) -> None:
@@ -178,7 +208,8 @@ def _check_layer(model: tf.keras.Model, name: str) -> None:
         )
 
 
-def _write_explanation(model: tf.keras.Model, path: str, options: Namespace, out: Path) -> None:
+def _write_explanation(model: tf.keras.Model, path: str, options: Namespace, results: Results, files: ExitStack) -> None:
+    """Write an image's files; they have their names when `files` is closed."""
     height, width = model.input_shape[1:3]
     image = gradcam.get_img_array(path, (height, width))
     raw = gradcam.raw_gradcam_heatmap(image, model, options.layer)
@@ -187,5 +218,6 @@ def _write_explanation(model: tf.keras.Model, path: str, options: Namespace, out
         tqdm.write(f"{Path(path).name}: nothing speaks for the predicted class, the whole overlay is tinted")
     resized = gradcam.resize_heatmap(normalised, height, width)
     overlay = gradcam.merge_image_mask(image[0], resized, mask_thresh=options.mask_thresh)
-    Image.fromarray(np.uint8(np.rint(255 * overlay))).save(out / f"{Path(path).stem}.png")
-    np.savez(out / f"{Path(path).stem}.npz", raw=raw, normalised=normalised, resized=resized)
+    picture, maps = (files.enter_context(results.file(f"{Path(path).stem}{suffix}")) for suffix in (".png", ".npz"))
+    Image.fromarray(np.uint8(np.rint(255 * overlay))).save(picture, format="PNG")
+    write_arrays(maps, raw=raw, normalised=normalised, resized=resized)

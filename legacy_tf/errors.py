@@ -5,6 +5,10 @@ class InputError(Exception):
     """Input that cannot be used; the message says what was expected, what was found, where and what to do."""
 
 
+class PlaceError(InputError, OSError):
+    """A place that cannot be written: a full disk, a folder without permission. What was there before is there still."""
+
+
 class DatasetError(InputError):
     """A data set or split that cannot be used."""
 

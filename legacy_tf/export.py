@@ -11,6 +11,7 @@ import tensorflow as tf
 from . import models
 from .errors import CheckpointError
 from .readers import Arrays, find_reader, weight_name
+from .results import whole_file, write_arrays
 
 __all__ = ["CheckpointError", "export_checkpoint", "load_checkpoint", "weight_name"]
 
@@ -55,17 +56,14 @@ def export_checkpoint(path: str | os.PathLike, out_npz: str | os.PathLike, num_c
 
     Raises:
         CheckpointError: As `load_checkpoint`.
+        PlaceError: The file cannot be written.
     """
     # No weight depends on the size of the images.
     model = models.resnet_model(num_classes, (64, 64, 3), weights=None)
     load_checkpoint(model, path)
     arrays = {weight_name(variable): variable.numpy().astype(np.float32) for variable in model.weights}
-    out = Path(out_npz)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = out.with_name(out.name + ".part")
-    with open(unfinished, "wb") as file:
-        np.savez(file, **arrays)
-    os.replace(unfinished, out)
+    with whole_file(Path(out_npz)) as unfinished:
+        write_arrays(unfinished, **arrays)
     return len(arrays)
 
 

@@ -18,6 +18,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from parity.files import writing
 from parity.reduction import SAMPLE, reduce
 
 SCHEMA = "parity-recording/1"
@@ -45,14 +46,6 @@ class ArrayEntry:
     sha256: str
     reduced: str = ""
     rounded: str = ""
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write a text file, in UTF-8; it has its name only when it is whole, and until then what was there stays."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"{path.name}.partial")
-    partial.write_bytes(text.encode("utf-8"))
-    partial.replace(path)
 
 
 def hash_file(path: Path) -> str:
@@ -102,7 +95,8 @@ class RecordingWriter:
 
     def __enter__(self) -> Self:
         shutil.rmtree(self._partial, ignore_errors=True)
-        self._partial.mkdir(parents=True)
+        with writing(self.folder):
+            self._partial.mkdir(parents=True)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
@@ -115,12 +109,16 @@ class RecordingWriter:
             "arrays": {name: asdict(entry) for name, entry in self._arrays.items()},
             "values": self._values,
         }
-        with (self._partial / MANIFEST).open("w", encoding="utf-8") as file:
-            json.dump(manifest, file, indent=1, ensure_ascii=False)
-            file.flush()
-            os.fsync(file.fileno())
-        shutil.rmtree(self.folder, ignore_errors=True)
-        self._partial.rename(self.folder)
+        try:
+            with writing(self.folder):
+                with (self._partial / MANIFEST).open("w", encoding="utf-8") as file:
+                    json.dump(manifest, file, indent=1, ensure_ascii=False)
+                    file.flush()
+                    os.fsync(file.fileno())
+                shutil.rmtree(self.folder, ignore_errors=True)
+                self._partial.rename(self.folder)
+        finally:
+            shutil.rmtree(self._partial, ignore_errors=True)
 
     def write_array(self, name: str, array: np.ndarray, axes: str) -> None:
         """Write one array under a new name.
@@ -163,7 +161,8 @@ class RecordingWriter:
         )
 
     def _save(self, file: str, array: np.ndarray) -> str:
-        np.save(self._partial / file, np.ascontiguousarray(array), allow_pickle=False)
+        with writing(self.folder):
+            np.save(self._partial / file, np.ascontiguousarray(array), allow_pickle=False)
         return file
 
     def write_value(self, name: str, value: Any) -> None:

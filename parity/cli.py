@@ -17,7 +17,7 @@ from parity.faults.suite import Choice, run_suite
 from parity.golden.guard import GuardOptions
 from parity.golden.guard import guard as run_guard
 from parity.judge import has_comparison
-from parity.options import choose_word, choose_words, run_app
+from parity.options import choose_some, choose_word, choose_words, run_app
 from parity.pipeline import DEMO, Options, choose_device
 from parity.pipeline import run as run_pipeline
 from parity.report import read_report, render_console, render_diff, render_report
@@ -38,7 +38,7 @@ app.add_typer(signoff)
 @app.command()
 def run(
     data: Annotated[Path | None, typer.Option(help="Folder with data.csv and images/. Default: the embedded demo.")] = None,
-    checkpoint: Annotated[str, typer.Option(help="Keras checkpoint of any format, or 'demo'.")] = DEMO,
+    checkpoint: Annotated[str, typer.Option(help="Keras checkpoint of any format. Needed with --data.")] = DEMO,
     resolution: Annotated[str, typer.Option(help="20x or 40x.")] = "20x",
     split: Annotated[str, typer.Option(help="published, random, or a CSV file with patient_id,split.")] = "published",
     splits: Annotated[str, typer.Option(help="Splits to compare, with commas.")] = "val,test",
@@ -50,8 +50,11 @@ def run(
     ] = ARCHITECTURES[0],
     device: Annotated[str | None, typer.Option(help="cpu or cuda. Default: the GPU if there is one.")] = None,
     witness: Annotated[Path | None, typer.Option(help="predictions.csv of your own production code.")] = None,
-    gates: Annotated[str, typer.Option(help="Only these gates, with commas.")] = "",
-    out: Annotated[Path | None, typer.Option(help="Folder of the run. Default: runs/<data>-<resolution>-<profile>.")] = None,
+    gates: Annotated[str | None, typer.Option(help="Only these gates, with commas.")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Folder of a new or an earlier run. Default: runs/<data>-<resolution>-<profile>."),
+    ] = None,
 ) -> None:
     """Record both sides, compare them, and say whether the port is the same function.
 
@@ -70,7 +73,7 @@ def run(
             arch=choose_word("--arch", arch, ARCHITECTURES),
             device=choose_word("--device", device, ("cpu", "cuda")) if device else None,
             witness=witness,
-            gates=choose_words("--gates", gates, tuple(gate for gate in GATES if has_comparison(gate))) if gates else (),
+            gates=choose_some("--gates", gates, tuple(gate for gate in GATES if has_comparison(gate))),
             out=out,
         )
         verdict, folder = run_pipeline(options, listen)
@@ -103,9 +106,9 @@ def diff(
 
 @app.command()
 def faults(
-    only: Annotated[str, typer.Option(help="Only these faults, with commas.")] = "",
-    stage: Annotated[str, typer.Option(help="Only the faults of these stages, with commas.")] = "",
-    tier: Annotated[str, typer.Option(help="Only these tiers, with commas: 1, 2, 3, control, hazard.")] = "",
+    only: Annotated[str | None, typer.Option(help="Only these faults, with commas.")] = None,
+    stage: Annotated[str | None, typer.Option(help="Only the faults of these stages, with commas.")] = None,
+    tier: Annotated[str | None, typer.Option(help="Only these tiers, with commas: 1, 2, 3, control, hazard.")] = None,
     faults_from: Annotated[
         Path | None, typer.Option(help="Python file with faults of your own instead of the project's.")
     ] = None,
@@ -119,9 +122,9 @@ def faults(
     """
     known = read_faults(faults_from) if faults_from else all_faults()
     choice = Choice(
-        only=choose_words("--only", only, tuple(fault.id for fault in known)) if only else (),
-        stages=choose_words("--stage", stage, tuple(dict.fromkeys(fault.stage for fault in known))) if stage else (),
-        tiers=choose_words("--tier", tier, tuple(item.value for item in Tier)) if tier else (),
+        only=choose_some("--only", only, tuple(fault.id for fault in known)),
+        stages=choose_some("--stage", stage, tuple(dict.fromkeys(fault.stage for fault in known))),
+        tiers=choose_some("--tier", tier, tuple(item.value for item in Tier)),
         file=faults_from,
         jobs=jobs,
         out=(out or (SELECTION_FOLDER if only or stage or tier or faults_from else FOLDER)).resolve(),

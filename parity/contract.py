@@ -1,4 +1,4 @@
-"""What a run is: its options, its gates in order, its profiles. Standard library only, read by every side."""
+"""What a run is: its options, its gates in order, its profiles. It needs no package, for every side reads it."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+
+from parity.files import write_whole
 
 CLASSES = ("aca", "nor", "scc")
 SPLITS = ("train", "val", "test")
@@ -121,7 +123,7 @@ class RunSpec:
         return cls(**{**values, "splits": tuple(values["splits"]), "gates": tuple(values["gates"])})
 
     def write_json(self, path: Path) -> None:
-        path.write_text(json.dumps(self.to_dict(), indent=1, sort_keys=True) + "\n", encoding="utf-8")
+        write_whole(path, json.dumps(self.to_dict(), indent=1, sort_keys=True) + "\n")
 
     @classmethod
     def read_json(cls, path: Path) -> RunSpec:

@@ -10,12 +10,14 @@ from pathlib import Path
 
 from parity.contract import RunSpec
 from parity.errors import BadInputError
+from parity.files import write_whole
 from parity.processes import Listener, run_side
 from parity.recorder import is_out_of_memory
 from parity.reuse import PACKAGES
 from parity.workspace import EVALUATION_ERROR, Workspace
 
 PRECISION = {"legacy": "float32", "port": "32-true"}  # like with like: on a GPU TensorFlow's own default is TF32
+CANNOT_WRITE = "that can be written"  # what the commands say of a full disk: no finding about the port
 EVALUATED_GATES = {"freeze", "decisions"}  # they read what the commands write
 
 
@@ -50,12 +52,11 @@ def _evaluate(workspace: Workspace, side: str, listen: Listener) -> None:
             spec = workspace.spec
             checkpoint = spec.checkpoint if side == "legacy" else workspace.port_weights
             run_side(side, evaluation_command(side, spec, checkpoint, out), log=log, listen=listen)
-            stamp.write_text(key)
+            write_whole(stamp, key)
         except BadInputError as error:
-            if side == "legacy" or is_out_of_memory(str(error)):
+            if side == "legacy" or CANNOT_WRITE in str(error) or is_out_of_memory(str(error)):
                 raise
-            out.mkdir(exist_ok=True)
-            (out / EVALUATION_ERROR).write_text(str(error), encoding="utf-8")
+            write_whole(out / EVALUATION_ERROR, str(error))
     listen({"side": side, "step": step, "done": 1, "of": 1})
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from PIL import Image
 
 from parity.contract import IMAGE_HEIGHT_PX, IMAGE_WIDTH_PX
+from parity.files import whole_file
 from parity.gates.schedule.contract import GATE as SCHEDULE
 from parity.gates.schedule.contract import TRACES_FILE
 from parity.gates.schedule.traces import write_schedule_fixtures
@@ -26,7 +27,6 @@ def write_fixtures(folder: Path) -> None:
 
     What only one gate reads is in a folder of that gate's name: `Workspace.gate_fixtures`.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     write_schedule_fixtures(folder / SCHEDULE / TRACES_FILE)
     pixels = _pixels()
     exif = Image.Exif()
@@ -38,9 +38,8 @@ def write_fixtures(folder: Path) -> None:
     }
     for name, options in variants.items():
         path = folder / f"{name}.jpg"
-        partial = path.with_suffix(".partial")
-        Image.fromarray(pixels).save(partial, format="JPEG", quality=90, **options)
-        partial.rename(path)
+        with whole_file(path) as partial:
+            Image.fromarray(pixels).save(partial, format="JPEG", quality=90, **options)
 
 
 def _pixels() -> np.ndarray:

@@ -7,6 +7,7 @@ import sys
 import typer
 
 from parity.errors import BadInputError, bad_input
+from parity.files import cannot_write, is_of_a_place
 
 BAD_INPUT_EXIT_CODE = 2
 INTERRUPTED_EXIT_CODE = 130
@@ -24,6 +25,11 @@ def run_app(app: typer.Typer, name: str, *, interrupted: str) -> None:
         app()
     except BadInputError as error:
         print(f"\n{name}: {error}", file=sys.stderr)
+        sys.exit(BAD_INPUT_EXIT_CODE)
+    except OSError as error:  # of a log, for example, or of a folder
+        if not is_of_a_place(error):
+            raise
+        print(f"\n{name}: {cannot_write(error, error.filename or 'a file')}", file=sys.stderr)
         sys.exit(BAD_INPUT_EXIT_CODE)
     except KeyboardInterrupt:
         print(f"\n{name}: interrupted; {interrupted}", file=sys.stderr)
@@ -51,3 +57,12 @@ def choose_words(option: str, value: str, known: tuple[str, ...]) -> tuple[str, 
     if not found:
         raise bad_input(option, f"name some of {', '.join(known)}", value, "the command line", "see --help")
     return tuple(choose_word(option, word, known) for word in found)
+
+
+def choose_some(option: str, value: str | None, known: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the words of an option that may be left out, which chooses none; an empty text is not leaving it out.
+
+    Raises:
+        BadInputError: As `choose_words`.
+    """
+    return () if value is None else choose_words(option, value, known)

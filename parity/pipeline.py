@@ -19,10 +19,12 @@ from parity.demo import cache
 from parity.devices import has_gpu
 from parity.errors import bad_input
 from parity.evaluation import EVALUATED_GATES, evaluated
+from parity.files import write_whole
 from parity.fixtures import write_fixtures
 from parity.judge import compare_gate
+from parity.ownership import refuse_folder, remove_previous_report, set_report_aside
 from parity.predictions import read_predictions
-from parity.processes import Listener, run_side
+from parity.processes import Listener, interpreter, run_side
 from parity.report import render_report, write_report
 from parity.reuse import PACKAGES
 from parity.signoff.retired import legacy_is_gone
@@ -75,18 +77,22 @@ def run(options: Options, listen: Listener) -> tuple[Verdict, Path]:
     workspace, clock = Workspace(options.folder), Clock()
     gates_file = read_gates_file(GATES_FILE)
     waivers = read_waivers(WAIVERS_FILE)
+    check_options(options)
+    refuse_folder(workspace)
     with workspace.lock():
-        shutil.rmtree(workspace.report, ignore_errors=True)  # an older verdict must not outlive a run that stops
         data = options.data.resolve() if options.data else cache.make_dataset(cache.DEMO, listen)
         facts = read_dataset(data, options.resolution)
+        check_witness(options.witness, data)
         checkpoint = (
             cache.make_checkpoint(cache.DEMO, listen) if options.checkpoint == DEMO else Path(options.checkpoint).resolve()
         )
         clock.lap("demo" if options.data is None else "check")
         spec = make_spec(options, data, facts, checkpoint, gates_file)
         disk_bytes = check_disk(spec, facts, workspace)
+        # Everything has been checked: from here on what an earlier run has left is changed.
+        set_report_aside(workspace)
+        prepare(workspace, spec, options.witness)
         fix_limits(workspace, gates_file)
-        prepare(workspace, spec, options)
         record_side(workspace, "legacy", listen)
         clock.lap("legacy")
         # Much of either `evaluate` is one thread's start-up, for which what runs beside it leaves room.
@@ -125,6 +131,7 @@ def conclude(
     )
     write_report(report, workspace.report / "report.json")
     render_report(workspace.report)
+    remove_previous_report(workspace)
     return Verdict(report["verdict"]), workspace.report
 
 
@@ -137,7 +144,7 @@ def record_side(workspace: Workspace, side: str, listen: Listener) -> None:
 def fix_limits(workspace: Workspace, gates_file: GatesFile) -> None:
     """Write down which limits a run has, before anything of it is recorded; a run that goes on keeps those it began with."""
     if not (workspace.limits.is_file() and workspace.inputs_folder.is_dir()):
-        workspace.limits.write_text(gates_file.sha256, encoding="utf-8")
+        write_whole(workspace.limits, gates_file.sha256)
 
 
 def find_moved_limits(workspace: Workspace) -> list[str]:
@@ -149,13 +156,61 @@ def find_moved_limits(workspace: Workspace) -> list[str]:
     return ["gates.toml changed after this run had begun: start again with another --out"]
 
 
+def check_options(options: Options) -> None:
+    """Refuse what can be refused before anything is drawn, trained or written.
+
+    Raises:
+        BadInputError: An option cannot be used, or not with the others, or a side has no environment.
+    """
+    if options.data is not None and options.checkpoint == DEMO:
+        must = "be given with --data: the demo's checkpoint knows the demo's images alone"
+        raise bad_input("--checkpoint", must, DEMO, "the command line", "give the checkpoint that was trained on your images")
+    check_scale(PROFILES[options.profile].image_scale if options.image_scale is None else options.image_scale)
+    find_split(options.split)
+    choose_device(options.device)
+    if options.checkpoint != DEMO:
+        _hash_checkpoint(Path(options.checkpoint).resolve())
+    given = {"--witness": options.witness, "--data": options.data, "--checkpoint": options.checkpoint, "--split": options.split}
+    for option, path in given.items():
+        if path not in (None, DEMO) and Path(path).resolve().is_relative_to(options.folder):
+            raise bad_input(option, "be outside of the run's folder", str(path), str(options.folder), "choose another --out")
+    if options.witness:
+        read_predictions(options.witness)
+    find_current()
+    for side in PACKAGES:
+        interpreter(side)
+
+
+def check_scale(scale: float) -> float:
+    """Return the image scale.
+
+    Raises:
+        BadInputError: The network cannot take such images.
+    """
+    if not (SMALLEST_SCALE <= scale <= 1.0):
+        raise bad_input("--image-scale", f"be from {SMALLEST_SCALE} to 1", scale, "the command line", "leave it out for 0.25")
+    return scale
+
+
+def find_split(split: str) -> str:
+    """Return the split: a word, or the absolute path of a file.
+
+    Raises:
+        BadInputError: There is no such file.
+    """
+    if split in ("published", "random"):
+        return split
+    path = Path(split).resolve()
+    if not path.is_file():
+        raise bad_input("--split", "be published, random or a CSV file", split, "the command line", "check the path")
+    return str(path)
+
+
 def make_spec(options: Options, data: Path, facts: DatasetFacts, checkpoint: Path, gates_file: GatesFile) -> RunSpec:
     """Return the run specification with every default filled in."""
     profile = PROFILES[options.profile]
     gates = options.gates or (*gates_file.required[options.profile], "throughput")
-    split = options.split if options.split in ("published", "random") else str(Path(options.split).resolve())
-    if Path(split).is_absolute() and not Path(split).is_file():
-        raise bad_input("--split", "be published, random or a CSV file", split, "the command line", "check the path")
+    split = find_split(options.split)
     return RunSpec(
         data=str(data),
         data_sha256=facts.sha256,
@@ -165,19 +220,13 @@ def make_spec(options: Options, data: Path, facts: DatasetFacts, checkpoint: Pat
         split=split,
         split_sha256=hash_file(Path(split)) if Path(split).is_absolute() else "",
         splits=options.splits,
-        image_scale=_check_scale(profile.image_scale if options.image_scale is None else options.image_scale),
+        image_scale=check_scale(profile.image_scale if options.image_scale is None else options.image_scale),
         images=options.images or profile.images,
         profile=options.profile,
         arch=options.arch,
         device=choose_device(options.device),
         gates=tuple(gates),
     )
-
-
-def _check_scale(scale: float) -> float:
-    if not (SMALLEST_SCALE <= scale <= 1.0):
-        raise bad_input("--image-scale", f"be from {SMALLEST_SCALE} to 1", scale, "the command line", "leave it out for 0.25")
-    return scale
 
 
 def choose_device(asked: str | None) -> str:
@@ -242,22 +291,29 @@ def check_disk(spec: RunSpec, facts: DatasetFacts, workspace: Workspace) -> int:
     return needed
 
 
-def prepare(workspace: Workspace, spec: RunSpec, options: Options) -> None:
-    """Write the specification of a run and what is given to both sides."""
-    workspace.report.mkdir(parents=True, exist_ok=True)
+def check_witness(witness: Path | None, data: Path) -> None:
+    """Hold the users' own predictions against the images.
+
+    Raises:
+        BadInputError: They cannot be read, or are of other images.
+    """
+    if witness is None:
+        return
+    known = {path.name for path in Path(data, "images").rglob("*.jpg")}
+    unknown = sorted(set(read_predictions(witness)) - known)
+    if unknown:
+        raise bad_input(
+            "--witness", "name images of the data set", ", ".join(unknown[:3]), str(witness),
+            "write the file names of images/ in its first column",
+        )  # fmt: skip
+
+
+def prepare(workspace: Workspace, spec: RunSpec, witness: Path | None = None) -> None:
+    """Write the specification of a run, by which its folder is known, and what is given to both sides."""
     spec.write_json(workspace.spec_path)
     write_fixtures(workspace.fixtures)
-    workspace.benchmark.unlink(missing_ok=True)
-    if (measured := find_current()) is not None:
-        shutil.copyfile(measured, workspace.benchmark)
-    workspace.witness.unlink(missing_ok=True)
-    if options.witness:
-        witness = read_predictions(options.witness)
-        known = {path.name for path in Path(spec.data, "images").rglob("*.jpg")}
-        unknown = sorted(set(witness) - known)
-        if unknown:
-            raise bad_input(
-                "--witness", "name images of the data set", ", ".join(unknown[:3]), str(options.witness),
-                "write the file names of images/ in its first column",
-            )  # fmt: skip
-        shutil.copyfile(options.witness, workspace.witness)
+    for source, target in ((find_current(), workspace.benchmark), (witness, workspace.witness)):
+        if source is None:
+            target.unlink(missing_ok=True)
+        else:
+            write_whole(target, source.read_bytes())

@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 
 from parity.artefact import ArtefactError, RecordingWriter, hash_file
 from parity.errors import BadInputError, bad_input
+from parity.files import cannot_write, is_of_a_place
 from parity.reuse import INSTALLED, find_lock, hash_code, is_current, recording_key
 from parity.workspace import PROJECT, Workspace
 
@@ -148,6 +149,8 @@ def main() -> None:
     try:
         recorder.record()
     except Exception as error:
+        if isinstance(error, OSError) and is_of_a_place(error):
+            error = cannot_write(error, error.filename or recorder.workspace.folder)
         if not isinstance(error, recorder.refusals):
             raise
         print(json.dumps({"error": str(error)}), flush=True)

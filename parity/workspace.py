@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,10 +14,16 @@ import numpy as np
 
 from parity.artefact import ArtefactError, Recording, read_recording
 from parity.contract import KINDS, RunSpec
-from parity.errors import bad_input
+from parity.errors import BadInputError, bad_input
+from parity.files import made_folder, refuse_place, remove
 
 PROJECT = Path(__file__).resolve().parent.parent
 EVALUATION_ERROR = "error.txt"
+LOCK = ".lock"
+# What a run writes before anything is recorded; one that is refused takes it away again.
+_BEGUN = ("spec.json", "gates.sha256", "golden.sha256", "benchmark.json", "witness.csv", "fixtures", "weights", "log", LOCK)
+_RECORDED = ("inputs", "legacy")
+_UNPACKED = (*_RECORDED, "data", "tensors", "signed")  # of a golden bundle: that is no recording of this run
 
 
 @dataclass(frozen=True)
@@ -109,6 +114,11 @@ class Workspace:
     def report(self) -> Path:
         return self.folder / "report"
 
+    @property
+    def previous_report(self) -> Path:
+        """The report of an earlier run, until the new one is whole."""
+        return self.folder / "report.previous"
+
     def gate_fixtures(self, gate: str) -> Path:
         """Folder of what only this gate is given."""
         return self.fixtures / gate
@@ -171,19 +181,33 @@ class Workspace:
 
     @contextmanager
     def lock(self) -> Iterator[None]:
-        """Hold the folder for one run.
+        """Hold the folder for one run. A run that is refused before anything is recorded leaves no new folder behind.
 
         Raises:
             BadInputError: Another run holds it.
         """
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            (self.folder / ".lock").touch()
-        except OSError as error:
-            raise bad_input(
-                "--out", "be a folder that can be written", str(error), "the command line", "choose another folder"
-            ) from error
-        with (self.folder / ".lock").open("w") as file:
+        refuse_place(self.folder)
+        is_new = not self.folder.is_dir() or not any(self.folder.iterdir())
+        with made_folder(self.folder):
+            try:
+                with self._held():
+                    yield
+            except BadInputError as error:
+                # What a side that stopped has said last is in its log, which the message names.
+                if is_new and str(self.folder) not in str(error):
+                    self._take_away()
+                raise
+
+    def _take_away(self) -> None:
+        unpacked = self.bundle.is_file()
+        recorded = ("port", "report", "report.previous", *(() if unpacked else _RECORDED))
+        if not any((self.folder / name).exists() for name in recorded):
+            for name in (*_BEGUN, *(_UNPACKED if unpacked else ())):
+                remove(self.folder / name)
+
+    @contextmanager
+    def _held(self) -> Iterator[None]:
+        with (self.folder / LOCK).open("a") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError as error:
@@ -191,8 +215,6 @@ class Workspace:
                     "--out", "be a folder that no other run uses", str(self.folder), "the command line",
                     "wait for that run or choose another folder",
                 ) from error  # fmt: skip
-            file.write(str(os.getpid()))
-            file.flush()
             yield
 
 

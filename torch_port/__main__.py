@@ -26,6 +26,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except InputError as error:
         print(f"error: {error.text()}", file=sys.stderr)
         return BAD_INPUT
+    except OSError as error:  # of a log, for example
+        from torch_port.whole_files import OF_A_PLACE, cannot_write
+
+        if error.errno not in OF_A_PLACE:
+            raise
+        print(f"error: {cannot_write(error, error.filename or 'a file')}", file=sys.stderr)
+        return BAD_INPUT
     except RuntimeError as error:
         if type(error).__name__ != "OutOfMemoryError":  # torch's, which is not imported for it
             raise
@@ -52,7 +59,10 @@ def make_parser() -> argparse.ArgumentParser:
 
 def run_convert(options: argparse.Namespace) -> None:
     """Convert a legacy checkpoint to safetensors."""
+    from pathlib import Path
+
     from torch_port.errors import WeightsError
+    from torch_port.results import Results
     from torch_port.weights import convert
 
     if options.arch != "resnet50v2":
@@ -64,7 +74,11 @@ def run_convert(options: argparse.Namespace) -> None:
             remedy="train that network, or build it with new weights",
         )
     classes = options.classes.split(",")
-    convert(options.checkpoint, options.out, len(classes), classes=classes)
+    out = Path(options.out)
+    results = Results(out.parent, "convert")
+    results.refuse_others([out.name])
+    with results.made(), results.file(out.name) as unfinished:
+        convert(options.checkpoint, unfinished, len(classes), classes=classes)
     print(f"wrote {options.out}")
 
 
@@ -78,14 +92,19 @@ def run_train(options: argparse.Namespace) -> None:
 def run_evaluate(options: argparse.Namespace) -> None:
     """Predict the images of a data set."""
     from torch_port import evaluate
+    from torch_port.precision import check_precision
+    from torch_port.results import Results
 
     device = evaluate.select_device(options.device)
+    check_precision(options.precision, device)
+    results = Results(options.out, "evaluate")
+    results.refuse_others(evaluate.FILES)
     loaders, class_names = _make_loaders(options)
     model = evaluate.prepare_model(_load_model(options, class_names), device, precision=options.precision)
-    folder = evaluate.make_folder(options.out)
-    probabilities, figures = evaluate.evaluate(model, loaders, device)
-    evaluate.write_results(folder, loaders, class_names, probabilities, figures)
-    print(f"wrote {folder / 'predictions.csv'} and {folder / 'metrics.json'}")
+    with results.made():
+        probabilities, figures = evaluate.evaluate(model, loaders, device)
+        evaluate.write_results(results, loaders, class_names, probabilities, figures)
+    print(f"wrote {' and '.join(str(results.folder / name) for name in evaluate.FILES)}")
 
 
 def run_predict(options: argparse.Namespace) -> int:
@@ -100,13 +119,18 @@ def run_gradcam(options: argparse.Namespace) -> None:
     from tqdm import tqdm
 
     from torch_port import evaluate, gradcam
+    from torch_port.results import Results
     from torch_port.transforms import input_size
 
     device = evaluate.select_device(options.device)
+    results = Results(options.out, "gradcam")
     loaders, class_names = _make_loaders(options)
     model = evaluate.prepare_model(_load_model(options, class_names), device)
-    folder = evaluate.make_folder(options.out)
     images = [path for loader in loaders.values() for path in loader.dataset.images]
+    random.seed(options.seed)
+    chosen = gradcam.choose_samples(images, options.samples)
+    results.refuse_others([*evaluate.list_overlays(chosen), evaluate.RAW_MAPS])
+    gradcam.get_layer(model, options.layer)
     random.seed(options.seed)
     explanations = gradcam.generate_gradcam_samples(
         model,
@@ -116,8 +140,9 @@ def run_gradcam(options: argparse.Namespace) -> None:
         mask_thresh=options.mask_thresh,
         layer=options.layer,
     )
-    evaluate.write_explanations(folder, list(tqdm(explanations, total=options.samples, desc="explain", unit="image")))
-    print(f"wrote {options.samples} overlays and raw_maps.npz to {folder}")
+    with results.made():
+        evaluate.write_explanations(results, list(tqdm(explanations, total=options.samples, desc="explain", unit="image")))
+    print(f"wrote {options.samples} overlays and raw_maps.npz to {results.folder}")
 
 
 def _make_loaders(options: argparse.Namespace) -> tuple[dict[str, Any], list[str]]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -28,19 +29,11 @@ class SafetensorsIO(CheckpointIO):
         """Write a checkpoint.
 
         Raises:
-            InputError: The file cannot be written.
+            PlaceError: The file cannot be written.
         """
-        path = Path(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
         tensors: dict[str, Tensor] = {}
         tree = json.dumps(_flatten(checkpoint, tensors))
-        try:
-            write_tensors(path, tensors, {TREE: tree})
-        except (OSError, SafetensorError) as error:
-            raise InputError.about(
-                "out", must="be a place that can be written", got=str(error), place=path,
-                remedy="make room, then go on with --resume",
-            ) from error  # fmt: skip
+        write_tensors(Path(path), tensors, {TREE: tree})
 
     def load_checkpoint(
         self, path: str | Path, map_location: Callable[..., Any] | None = None, weights_only: bool | None = None
@@ -50,18 +43,19 @@ class SafetensorsIO(CheckpointIO):
         Raises:
             InputError: The file is damaged or of another kind.
         """
-        try:
-            with safe_open(path, framework="pt") as file:
-                tree = json.loads((file.metadata() or {})[TREE])
-                return _rebuild(tree, file.get_tensor)
-        except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
-            raise InputError.about(
-                "checkpoint",
-                must="be a whole file that a training wrote",
-                got=str(error),
-                place=path,
-                remedy="start again without --resume in a new folder",
-            ) from error
+        with _reading(path), safe_open(path, framework="pt") as file:
+            tree = json.loads((file.metadata() or {})[TREE])
+            return _rebuild(tree, file.get_tensor)
+
+    def read_epoch(self, path: str | Path) -> int:
+        """Return the last whole epoch of the training that wrote a checkpoint, from 0.
+
+        Raises:
+            InputError: As `load_checkpoint`.
+        """
+        with _reading(path), safe_open(path, framework="pt") as file:
+            (epoch,) = (value for name, value in json.loads((file.metadata() or {})[TREE])["dict"] if name == "epoch")
+            return int(epoch)
 
     def remove_checkpoint(self, path: str | Path) -> None:
         """Remove a checkpoint."""
@@ -83,6 +77,20 @@ class LastCheckpoint(Checkpoint):
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write the file."""
         trainer.save_checkpoint(self.path, weights_only=False)
+
+
+@contextmanager
+def _reading(path: str | Path) -> Iterator[None]:
+    try:
+        yield
+    except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError.about(
+            "checkpoint",
+            must="be a whole file that a training wrote",
+            got=str(error),
+            place=path,
+            remedy="start again without --resume in a new folder",
+        ) from error
 
 
 def _flatten(value: Any, tensors: dict[str, Tensor]) -> Any:

@@ -34,6 +34,10 @@ class InputError(Exception):
         return text.rpartition(f"{type(self).__name__}: ")[2].strip()
 
 
+class PlaceError(InputError, OSError):
+    """A place that cannot be written: a full disk, a folder without permission. What was there before is there still."""
+
+
 class DataError(InputError):
     """The data set, its metadata, its split or one of its images cannot be used."""
 

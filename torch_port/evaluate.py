@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -19,6 +21,10 @@ from torch_port.errors import InputError, count_of
 from torch_port.model import Classifier
 from torch_port.precision import TF32, check_precision, set_tf32
 from torch_port.quirks import DEFAULT, Quirks
+from torch_port.results import Results
+
+FILES = PREDICTIONS, METRICS = "predictions.csv", "metrics.json"
+RAW_MAPS = "raw_maps.npz"
 
 
 def select_device(name: str | None) -> torch.device:
@@ -129,18 +135,19 @@ def to_json(value: Tensor) -> Any:
 
 
 def write_results(
-    folder: Path,
+    results: Results,
     loaders: Mapping[str, DataLoader],
     class_names: list[str],
     probabilities: Mapping[str, Tensor],
     figures: Mapping[str, Any],
 ) -> None:
-    """Write ``predictions.csv`` (file name and one probability for each class) and ``metrics.json``."""
-    with (folder / "predictions.csv").open("w", newline="", encoding="utf-8") as file:
-        csv.writer(file, lineterminator="\n").writerow(["image", *class_names])
-        for split, loader in loaders.items():
-            write_rows(file, zip(loader.dataset.images, probabilities[split].tolist(), strict=True))
-    (folder / "metrics.json").write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+    """Write `FILES`: file name and one probability for each class, and the figures. Both appear when both are whole."""
+    with results.file(PREDICTIONS) as predictions, results.file(METRICS) as metrics:
+        with predictions.open("w", newline="", encoding="utf-8") as file:
+            csv.writer(file, lineterminator="\n").writerow(["image", *class_names])
+            for split, loader in loaders.items():
+                write_rows(file, zip(loader.dataset.images, probabilities[split].tolist(), strict=True))
+        metrics.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
 
 
 def write_rows(file: TextIO, rows: Iterable[tuple[str | Path, Sequence[float]]]) -> None:
@@ -150,47 +157,41 @@ def write_rows(file: TextIO, rows: Iterable[tuple[str | Path, Sequence[float]]])
         writer.writerow([Path(path).name, *(f"{value:.9g}" for value in probabilities)])
 
 
-def make_folder(path: str | Path, option: str = "out") -> Path:
-    """Make the folder for the results before anything is computed.
-
-    Args:
-        path: The folder.
-        option: The option that names it.
-
-    Raises:
-        InputError: It cannot be made.
-    """
-    folder = Path(path)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError.about(
-            option,
-            must="be a folder that can be made",
-            got=str(error.strerror),
-            place=folder,
-            remedy=f"choose another --{option}",
-        ) from error
-    return folder
-
-
-def write_explanations(folder: Path, explanations: list[Any]) -> None:
-    """Write an overlay PNG for each explanation, and all raw maps to ``raw_maps.npz``.
+def write_explanations(results: Results, explanations: list[Any]) -> None:
+    """Write an overlay PNG for each explanation, and all raw maps to `RAW_MAPS`; all appear when all are whole.
 
     The npz holds ``image`` (N,) file names, ``raw`` (N, h, w) and ``predicted`` (N,) class indices.
     """
-    for number, explanation in enumerate(explanations):
-        write_overlay(folder / f"{number:03d}_{Path(explanation.path).stem}.png", explanation.overlay)
-    np.savez(
-        folder / "raw_maps.npz",
-        image=np.array([Path(explanation.path).name for explanation in explanations]),
-        raw=np.stack([explanation.raw for explanation in explanations]),
-        predicted=np.array([explanation.predicted for explanation in explanations]),
-    )
+    with ExitStack() as files:
+        for name, explanation in zip(
+            list_overlays([explanation.path for explanation in explanations]), explanations, strict=True
+        ):
+            write_overlay(files.enter_context(results.file(name)), explanation.overlay)
+        write_arrays(
+            files.enter_context(results.file(RAW_MAPS)),
+            image=np.array([Path(explanation.path).name for explanation in explanations]),
+            raw=np.stack([explanation.raw for explanation in explanations]),
+            predicted=np.array([explanation.predicted for explanation in explanations]),
+        )
+
+
+def list_overlays(images: Sequence[str | Path]) -> list[str]:
+    """Return the names of the overlays of images that are explained in this order."""
+    return [f"{number:03d}_{Path(path).stem}.png" for number, path in enumerate(images)]
 
 
 def write_overlay(path: Path, overlay: np.ndarray) -> None:
-    """Write an overlay (H, W, 3) in [0, 1] as a picture."""
+    """Write an overlay (H, W, 3) in [0, 1] as a PNG, whatever the file is called."""
     from PIL import Image
 
-    Image.fromarray(np.uint8(np.round(255 * np.clip(overlay, 0, 1)))).save(path)
+    Image.fromarray(np.uint8(np.round(255 * np.clip(overlay, 0, 1)))).save(path, format="PNG")
+
+
+def write_arrays(path: Path, **arrays: np.ndarray | int) -> None:
+    """Write arrays as an npz, whatever the file is called.
+
+    First in memory: numpy leaves an archive on a full disk open, which says so again when it is collected.
+    """
+    archive = io.BytesIO()
+    np.savez(archive, **arrays)
+    path.write_bytes(archive.getbuffer())

@@ -212,16 +212,25 @@ def generate_gradcam_samples(
     Raises:
         DataError: There are fewer than N images, or N is not positive.
     """
-    if not 0 < N <= len(images):
+    for path in choose_samples(images, N):
+        yield explain_image(model, path, size, mask_thresh=mask_thresh, layer=layer, quirks=quirks)
+
+
+def choose_samples(images: Sequence[str | Path], count: int) -> list[str | Path]:
+    """Return so many distinct images, drawn by Python's global ``random``.
+
+    Raises:
+        DataError: There are fewer images, or the count is not positive.
+    """
+    if not 0 < count <= len(images):
         raise DataError.about(
             "samples",
             must=f"be 1 to {len(images)}, the images there are",
-            got=str(N),
+            got=str(count),
             place="--samples",
             remedy="ask for fewer",
         )
-    for path in random.sample(list(images), N):
-        yield explain_image(model, path, size, mask_thresh=mask_thresh, layer=layer, quirks=quirks)
+    return random.sample(list(images), count)
 
 
 def get_layer(model: Classifier, layer_name: str) -> nn.Module:

@@ -9,7 +9,7 @@ from typing import Any
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from torch_port.errors import InputError
-from torch_port.whole_files import write_whole
+from torch_port.whole_files import write_whole, writing
 
 History = dict[str, list[float]]
 
@@ -35,8 +35,9 @@ class HistoryRecorder(Callback):
         if trainer.is_global_zero:
             write_history(self.path, self.history)
             for logger in trainer.loggers:
-                logger.log_metrics(pl_module.logs, step=trainer.current_epoch)
-                logger.save()
+                with writing(self.path.parent):
+                    logger.log_metrics(pl_module.logs, step=trainer.current_epoch)
+                    logger.save()
 
     def state_dict(self) -> dict[str, Any]:
         """Return the history."""
@@ -49,7 +50,6 @@ class HistoryRecorder(Callback):
 
 def write_history(path: Path, history: History) -> None:
     """Write the figures; the file appears only when it is whole."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     write_whole(path, json.dumps(history, indent=2) + "\n")
 
 

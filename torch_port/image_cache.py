@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-import shutil
 import sys
 import time
 from collections.abc import Iterable, Iterator
@@ -123,7 +122,11 @@ def decoded_images(folder: Path, loaders: Iterable[DataLoader], limit_bytes: int
 def _remove_folder(folder: Path) -> None:
     """Remove a folder to which other processes may still add files."""
     for _ in range(REMOVALS):
-        shutil.rmtree(folder, ignore_errors=True)
+        with suppress(OSError):
+            for path in folder.iterdir():
+                if NAME.fullmatch(path.name):  # others are somebody's, and keep the folder
+                    path.unlink()
+            folder.rmdir()
         if not folder.exists():
             return
         time.sleep(REMOVAL_PAUSE_S)

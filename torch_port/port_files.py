@@ -25,19 +25,9 @@ def write_safetensors(model: Classifier, path: str | Path, provenance: Mapping[s
         provenance: Text by key for the file's metadata; ``arch`` and ``classes`` are read again.
 
     Raises:
-        WeightsError: The file cannot be written.
+        PlaceError: The file cannot be written.
     """
-    path = Path(path)
-    try:
-        write_tensors(path, model.state_dict(), provenance)
-    except (OSError, SafetensorError) as error:
-        raise WeightsError.about(
-            "out",
-            must="be a file that can be written",
-            got=str(error),
-            place=path,
-            remedy="choose another place",
-        ) from error
+    write_tensors(Path(path), model.state_dict(), provenance)
 
 
 def read_safetensors(

@@ -9,6 +9,7 @@ import re
 import sys
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -25,7 +26,9 @@ from torch_port.images import read_image
 from torch_port.inference import Predictor, make_predictor
 from torch_port.model import Classifier
 from torch_port.names import CLASSES
-from torch_port.prediction_table import begin_table, writing
+from torch_port.precision import check_precision
+from torch_port.prediction_table import append_rows, open_table
+from torch_port.results import Results
 from torch_port.transforms import input_size, test_augmentations
 from torch_port.weights import hash_file, load_checkpoint
 
@@ -49,34 +52,61 @@ def run_predict(options: argparse.Namespace) -> int:
         InputError: The images, the checkpoint or an option cannot be used, or the rows that are there were made with others.
     """
     device = evaluate.select_device(options.device)
+    check_precision(options.precision, device)
     check_options(options.image_scale, options.batch_size, splits=None, seed=0)
     images = find_images(Path(options.folder), with_maps=options.gradcam is not None)
     loaded = load_checkpoint(
         options.checkpoint, options.arch, len(CLASSES), classes=CLASSES, image_scale=options.image_scale
     )  # fmt: skip
     model = evaluate.prepare_model(loaded, device, precision=options.precision)
-    maps = None if options.gradcam is None else evaluate.make_folder(options.gradcam, option="gradcam")
-    out = Path(options.out)
-    present = begin_table(out, collect_settings(options), [path.name for path in images])
-    missing = [path for path in images if path.name not in present]
-    loader = DataLoader(
-        ImageFiles(missing, options.image_scale), options.batch_size, num_workers=options.workers, collate_fn=collate
-    )
-    skipped = 0
-    with tqdm(total=len(images), initial=len(images) - len(missing), desc="predict", unit="image") as bar:
-        for rows, faults in predict_files(make_predictor(model, precision=options.precision), loader, device):
-            if maps is not None:
-                rows, faults = write_maps(maps, model, rows, faults, input_size(options.image_scale))
-            with writing("out", out), out.open("a", newline="", encoding="utf-8") as file:
-                evaluate.write_rows(file, rows)
-            for path, fault in faults.items():
-                tqdm.write(f"skipped {make_visible(path.name)}: {make_visible(fault)}", file=sys.stderr)
-            skipped += len(faults)
-            bar.update(len(rows) + len(faults))
+    out, maps = Path(options.out), None if options.gradcam is None else Results(options.gradcam, "predict", "gradcam")
+    with ExitStack() as made:
+        present = made.enter_context(open_table(out, collect_settings(options), [path.name for path in images]))
+        missing = [path for path in images if path.name not in present]
+        if maps is not None:
+            maps.refuse_others(name for path in missing for name in name_maps(path))
+            made.enter_context(maps.made())
+        skipped = predict_missing(options, model, device, missing, maps, len(images))
     beside = f" beside {len(present)} that were there" if present else ""
     wrote = f"wrote {count_of(len(missing) - skipped, 'prediction')} to {out}{beside}"
     print(f"{wrote}; skipped {count_of(skipped, 'image')} that could not be read or predicted")
     return 1 if skipped else 0
+
+
+def predict_missing(
+    options: argparse.Namespace,
+    model: Classifier,
+    device: torch.device,
+    missing: Sequence[Path],
+    maps: Results | None,
+    total: int,
+) -> int:
+    """Predict images and add their rows, batch by batch; return how many were skipped.
+
+    Args:
+        options: Of the command line.
+        model: The network.
+        device: Where it is.
+        missing: The images.
+        maps: Where their maps go; None makes none.
+        total: How many images there are, with those that have a row.
+
+    Raises:
+        InputError: A row or a map cannot be written.
+    """
+    files = ImageFiles(missing, options.image_scale)
+    loader = DataLoader(files, options.batch_size, num_workers=options.workers, collate_fn=collate)
+    skipped = 0
+    with tqdm(total=total, initial=total - len(missing), desc="predict", unit="image") as bar:
+        for rows, faults in predict_files(make_predictor(model, precision=options.precision), loader, device):
+            if maps is not None:
+                rows, faults = write_maps(maps, model, rows, faults, input_size(options.image_scale))
+            append_rows(Path(options.out), rows)
+            for path, fault in faults.items():
+                tqdm.write(f"skipped {make_visible(path.name)}: {make_visible(fault)}", file=sys.stderr)
+            skipped += len(faults)
+            bar.update(len(rows) + len(faults))
+    return skipped
 
 
 def find_images(folder: Path, *, with_maps: bool = False) -> list[Path]:
@@ -177,7 +207,7 @@ def predict_files(predict: Predictor, loader: DataLoader, device: torch.device) 
 
 
 def write_maps(
-    folder: Path, model: Classifier, rows: Sequence[Row], faults: Mapping[Path, str], size: tuple[int, int]
+    maps: Results, model: Classifier, rows: Sequence[Row], faults: Mapping[Path, str], size: tuple[int, int]
 ) -> tuple[list[Row], Faults]:
     """Write overlay and raw map of the predicted class of each image, in float32, as ``gradcam`` makes them.
 
@@ -196,11 +226,17 @@ def write_maps(
         except DataError as error:
             unreadable[path] = find_reason(error, path)
             continue
-        with writing("gradcam", folder):
-            evaluate.write_overlay(folder / f"{path.stem}.png", explanation.overlay)
-            np.savez(folder / f"{path.stem}.npz", raw=explanation.raw, predicted=explanation.predicted)
+        overlay, arrays = name_maps(path)
+        with maps.file(overlay) as overlay_file, maps.file(arrays) as arrays_file:
+            evaluate.write_overlay(overlay_file, explanation.overlay)
+            evaluate.write_arrays(arrays_file, raw=explanation.raw, predicted=explanation.predicted)
         mapped.append((path, row))
     return mapped, unreadable
+
+
+def name_maps(path: Path) -> tuple[str, str]:
+    """Return the names of an image's overlay and raw map."""
+    return f"{path.stem}.png", f"{path.stem}.npz"
 
 
 def find_reason(error: DataError, path: Path) -> str:

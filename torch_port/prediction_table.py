@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from typing import Any
 from torch_port import evaluate
 from torch_port.errors import InputError, count_of
 from torch_port.names import CLASSES
-from torch_port.whole_files import write_whole
+from torch_port.whole_files import made_folder, whole_file, writing
 
 HEADER = ["image", *CLASSES]
 
@@ -36,11 +36,14 @@ def begin_table(out: Path, settings: Mapping[str, Any], images: Collection[str])
             stays as it is.
     """
     beside = Path(f"{out}.json")
-    evaluate.make_folder(out.parent)
-    with writing("out", out):
-        if not out.exists():
-            write_whole(beside, json.dumps(settings, indent=2) + "\n")
-            write_whole(out, ",".join(HEADER) + "\n")
+    with writing(out):
+        if not os.path.lexists(out):
+            text = json.dumps(settings, indent=2) + "\n"
+            if os.path.lexists(beside) and not _holds(beside, text):
+                raise refuse_table(beside, "a file that is not of these settings")
+            with whole_file(out) as table, whole_file(beside) as settings_file:
+                settings_file.write_text(text, encoding="utf-8")
+                table.write_text(",".join(HEADER) + "\n", encoding="utf-8")
             return set()
         check_settings(out, beside, settings)
         names, end = read_names(out)
@@ -124,24 +127,44 @@ def refuse_table(out: Path, got: str) -> InputError:
     )
 
 
-@contextmanager
-def writing(option: str, place: Path) -> Iterator[None]:
-    """Make bad input of what cannot be written.
+def _holds(path: Path, text: str) -> bool:
+    """Return whether a file has this text, as one has that is left by a command killed between its two files."""
+    try:
+        return not path.is_symlink() and path.read_text(encoding="utf-8") == text
+    except (OSError, ValueError):
+        return False
 
-    Args:
-        option: The option that says where to write.
-        place: What is written.
+
+@contextmanager
+def open_table(out: Path, settings: Mapping[str, Any], images: Collection[str]) -> Iterator[set[str]]:
+    """Begin or take up a table for the block, as `begin_table`; a new one goes again if the block fails before its first row.
 
     Raises:
-        InputError: The system refuses it.
+        InputError: As `begin_table`.
     """
-    try:
-        yield
-    except OSError as error:
-        raise InputError.about(
-            option,
-            must="be a place that can be written",
-            got=error.strerror or str(error),
-            place=place,
-            remedy=f"make room, or choose another --{option}",
-        ) from error
+    is_new = not os.path.lexists(out)
+    with made_folder(out.parent):
+        present = begin_table(out, settings, images)
+        try:
+            yield present
+        except BaseException:
+            if is_new and out.stat().st_size <= len(",".join(HEADER)) + 1:
+                out.unlink()
+                Path(f"{out}.json").unlink()
+            raise
+
+
+def append_rows(out: Path, rows: Sequence[tuple[Path, Sequence[float]]]) -> None:
+    """Add whole rows to a table, or none.
+
+    Raises:
+        PlaceError: They cannot be written.
+    """
+    size = out.stat().st_size
+    with writing(out):
+        try:
+            with out.open("a", newline="", encoding="utf-8") as file:
+                evaluate.write_rows(file, rows)
+        except OSError:
+            os.truncate(out, size)
+            raise

@@ -20,8 +20,7 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[s
         metadata: Text by key.
 
     Raises:
-        OSError: The file cannot be written.
-        SafetensorError: The same.
+        PlaceError: The file cannot be written.
     """
     with whole_file(path) as unfinished:
         unfinished.touch()

@@ -14,6 +14,7 @@ from torch import distributed
 from torch.utils.data import DataLoader
 
 from torch_port import evaluate, figures
+from torch_port.checkpoint_io import SafetensorsIO
 from torch_port.data import (
     compute_weights,
     count_fitting_workers,
@@ -21,16 +22,24 @@ from torch_port.data import (
     make_evaluation_loader,
     make_loaders,
 )
-from torch_port.errors import DataError
+from torch_port.errors import DataError, count_of
 from torch_port.history import History
 from torch_port.image_cache import decoded_images
 from torch_port.losses import make_class_weights
 from torch_port.model import Classifier, make_model
 from torch_port.names import SPLITS
 from torch_port.precision import TF32, check_precision, lightning_word, set_tf32
+from torch_port.results import Results
 from torch_port.streams import derive_seed
-from torch_port.train_settings import hash_images, is_first_process, recorded_settings, refuse, settle_seed
-from torch_port.training import BEST_WEIGHTS, HISTORY, Hardware, train_model
+from torch_port.train_settings import (
+    hash_images,
+    is_first_process,
+    recorded_settings,
+    refuse,
+    refuse_others,
+    settle_seed,
+)
+from torch_port.training import BEST_WEIGHTS, HISTORY, LAST_CHECKPOINT, Hardware, train_model
 from torch_port.training_module import ClassifierTraining
 from torch_port.weights import load_backbone
 
@@ -45,6 +54,11 @@ def run_train(options: argparse.Namespace) -> None:
     device = evaluate.select_device(options.device)
     folder = Path(options.out)
     seed = settle_seed(folder, options)
+    results = Results(folder, "train")
+    if is_first_process():
+        refuse_others(results, resume=options.resume)
+        if options.resume:
+            say_resumed(folder)
     loaders, class_names = make_training_loaders(options, seed)
     check_hardware(options, device, loaders)
     model = make_start_model(options, len(class_names), seed)
@@ -57,9 +71,8 @@ def run_train(options: argparse.Namespace) -> None:
         seed=derive_seed(seed, DROPOUT_STREAM),
         augmentation=loaders["train"].dataset.augment if options.augment_on == "device" else None,
     )
-    evaluate.make_folder(folder)
     repeated = [loaders["train"], loaders["val"]]
-    with decoded_images(folder, repeated, options.image_cache, first=is_first_process()):
+    with results.made(), decoded_images(folder, repeated, options.image_cache, first=is_first_process()):
         with recorded_settings(folder, options, hash_images(loaders)):
             history = train_model(
                 training,
@@ -87,7 +100,18 @@ def run_train(options: argparse.Namespace) -> None:
         if distributed.is_available() and distributed.is_initialized():
             distributed.destroy_process_group()  # the first process goes on alone: nothing must wait for the others
         if is_first_process():
-            write_outcome(folder, evaluate.prepare_model(model, device), loaders, class_names, history, options.image_scale)
+            write_outcome(results, evaluate.prepare_model(model, device), loaders, class_names, history, options.image_scale)
+
+
+def say_resumed(folder: Path) -> None:
+    """Say with which epoch a training goes on.
+
+    Raises:
+        InputError: Its state is damaged.
+    """
+    last = folder / LAST_CHECKPOINT
+    done = SafetensorsIO().read_epoch(last) + 1 if last.is_file() else 0
+    print(f"resumed in {folder}: {count_of(done, 'whole epoch')}, goes on with epoch {done}", flush=True)
 
 
 def make_training_loaders(options: argparse.Namespace, seed: int) -> tuple[dict[str, DataLoader], list[str]]:
@@ -176,7 +200,7 @@ def find_start_weights(weights: str) -> Path:
 
 
 def write_outcome(
-    folder: Path,
+    results: Results,
     model: Classifier,
     loaders: Mapping[str, DataLoader],
     class_names: list[str],
@@ -184,19 +208,24 @@ def write_outcome(
     image_scale: float,
 ) -> None:
     """Write curves, predictions, figures, the confusion matrix and the classification report of the best weights."""
-    figures.plot_metrics(history).savefig(folder / "curves.png")
     parts = {name: make_evaluation_loader(loaders[name], image_scale) for name in ("val", "test")}
     probabilities, found = evaluate.evaluate(model, parts, next(model.parameters()).device)
-    evaluate.write_results(folder, parts, class_names, probabilities, found)
-    figures.plot_confusion(found["test"]["confusion_matrix"], class_names).savefig(folder / "confusion_matrix.png")
     predicted = probabilities["test"].argmax(dim=1).numpy()
     report = classification_report(
         np.array(parts["test"].dataset.labels), predicted, labels=range(len(class_names)), target_names=class_names,
         zero_division=0,
     )  # fmt: skip
-    (folder / "classification_report.txt").write_text(report, encoding="utf-8")
+    with (
+        results.file("curves.png") as curves,
+        results.file("confusion_matrix.png") as confusion,
+        results.file("classification_report.txt") as text,
+    ):
+        figures.plot_metrics(history).savefig(curves, format="png")
+        figures.plot_confusion(found["test"]["confusion_matrix"], class_names).savefig(confusion, format="png")
+        text.write_text(report, encoding="utf-8")
+        evaluate.write_results(results, parts, class_names, probabilities, found)
     losses = history["val_loss"]
     best = int(np.nanargmin(losses))
     print(f"best epoch: {best} of 0 to {len(losses) - 1}, validation loss {losses[best]:.4f}")
     print("\n".join(f"{name}: accuracy {found[name]['accuracy']:.4f} on {found[name]['n']} images" for name in parts))
-    print(f"wrote {BEST_WEIGHTS}, {HISTORY}, metrics.json, predictions.csv, curves and logs to {folder}")
+    print(f"wrote {BEST_WEIGHTS}, {HISTORY}, metrics.json, predictions.csv, curves and logs to {results.folder}")

@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import secrets
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,8 +16,11 @@ from typing import Any
 from lightning.pytorch.utilities import rank_zero_only
 from torch.utils.data import DataLoader
 
+from torch_port import evaluate
 from torch_port.errors import InputError
-from torch_port.training import LAST_CHECKPOINT
+from torch_port.image_cache import FOLDER
+from torch_port.results import Results
+from torch_port.training import BEST_WEIGHTS, CSV_LOGS, HISTORY, LAST_CHECKPOINT, TENSORBOARD_LOGS
 from torch_port.whole_files import write_whole
 
 SETTINGS = "training.json"
@@ -26,13 +30,16 @@ FIXED_SETTINGS = (
     "learning_rate", "patience", "patience_lr", "precision", "augment_on", "seed",
 )  # fmt: skip
 SEED_LIMIT = 1 << 31
+# What a training writes while it lasts, and at its end.
+BEGUN = (BEST_WEIGHTS, HISTORY, LAST_CHECKPOINT, SETTINGS, CSV_LOGS, TENSORBOARD_LOGS, FOLDER)
+OUTCOME = ("curves.png", *evaluate.FILES, "confusion_matrix.png", "classification_report.txt")
 
 
 def settle_seed(folder: Path, options: argparse.Namespace) -> int:
     """Return the training's seed: the given one, that of the training to resume, or a new one; fill it into ``options``.
 
     Raises:
-        InputError: The folder holds a training that is not to be resumed, or one with other settings.
+        InputError: The folder holds a training that is not to be resumed, one with other settings, or none to resume.
     """
     path = folder / SETTINGS
     options.data = str(Path(options.data).resolve())
@@ -42,6 +49,9 @@ def settle_seed(folder: Path, options: argparse.Namespace) -> int:
             raise refuse("seed", "be given where processes are not started from here", "none", "--seed", "choose a number")
         options.seed = secrets.randbelow(SEED_LIMIT) if begun is None else begun["seed"]
     if begun is None:
+        if options.resume and is_first_process():
+            remedy = "leave --resume out to begin one, or give the folder of the training"
+            raise refuse("--out", "be the folder of a training, to go on with it", "no training", folder, remedy)
         return options.seed
     # Lightning starts the command again for each further process: those find the settings of the first.
     if not options.resume and is_first_process():
@@ -75,7 +85,8 @@ def recorded_settings(folder: Path, options: argparse.Namespace, images_sha256: 
         InputError: The splits no longer hold what they held when the training was begun.
     """
     path = folder / SETTINGS
-    if path.is_file():
+    is_new = not path.is_file()
+    if not is_new:
         begun = _read_settings(path).get("images_sha256", images_sha256)
         if begun != images_sha256:
             raise refuse(
@@ -90,7 +101,30 @@ def recorded_settings(folder: Path, options: argparse.Namespace, images_sha256: 
     except InputError:
         if is_first_process() and not (folder / LAST_CHECKPOINT).is_file():
             path.unlink()
+            if is_new:
+                _remove_begun(folder)
         raise
+
+
+def refuse_others(results: Results, *, resume: bool) -> None:
+    """Refuse a folder with files of the names that a training writes, unless it has made them. Nothing is changed.
+
+    Raises:
+        InputError: It is such a folder, or cannot be written.
+    """
+    results.refuse_others(OUTCOME)
+    if not resume:  # the settings and the state of a training say that what else there is is of that training
+        results.refuse_others(BEGUN)
+
+
+def _remove_begun(folder: Path) -> None:
+    """Remove what a new training has left that is refused in its first epoch: none of it was there before."""
+    for name in BEGUN:
+        path = folder / name
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
 
 
 def is_first_process() -> bool:

@@ -19,12 +19,13 @@ from safetensors import SafetensorError
 
 from torch_port.callbacks import BestWeightsCallback, EarlyStoppingCallback, PlateauCallback
 from torch_port.checkpoint_io import LastCheckpoint, SafetensorsIO
-from torch_port.errors import InputError
+from torch_port.errors import InputError, PlaceError
 from torch_port.history import History, HistoryRecorder
 from torch_port.progress import ProgressCallback
 from torch_port.resumption import make_order_callbacks
 from torch_port.schedule import EarlyStopping, ReduceLROnPlateau
 from torch_port.training_module import Batch, ClassifierTraining
+from torch_port.whole_files import OF_A_PLACE, cannot_write, writing
 
 NUM_EPOCHS = 2000
 PATIENCE = 25
@@ -32,6 +33,7 @@ PATIENCE_LR = 10
 LAST_CHECKPOINT = "last.ckpt"
 BEST_WEIGHTS = "best_weights.safetensors"
 HISTORY = "history.json"
+CSV_LOGS, TENSORBOARD_LOGS = "csv", "tensorboard"
 LOST_PROCESS = "by peer"  # in what gloo says of it
 # What Lightning says of things that are so on purpose, and what torch says of Lightning.
 HINTS = (".*does not have many workers.*", ".*treespec, LeafSpec.*")
@@ -124,6 +126,8 @@ def train_model(
             training has ended.
         KeyboardInterrupt: The training was interrupted or terminated.
     """
+    with writing(log_dir):
+        log_dir.mkdir(parents=True, exist_ok=True)
     recorder = HistoryRecorder(log_dir / HISTORY)
     last = log_dir / LAST_CHECKPOINT
     kept = [
@@ -162,7 +166,7 @@ def make_trainer(log_dir: Path, hardware: Hardware, callbacks: Sequence[Callback
         precision=hardware.precision,
         max_epochs=-1,
         callbacks=list(callbacks),
-        logger=[CSVLogger(log_dir, name="csv"), TensorBoardLogger(log_dir, name="tensorboard")],
+        logger=[CSVLogger(log_dir, name=CSV_LOGS), TensorBoardLogger(log_dir, name=TENSORBOARD_LOGS)],
         plugins=[SafetensorsIO()],
         default_root_dir=log_dir,
         use_distributed_sampler=False,  # `SharedBatchSampler` shares batches out, and pads nothing
@@ -185,6 +189,12 @@ def _explain_end() -> Iterator[None]:
         raise InputError.about(
             "best weights", must="be a whole file", got=str(error), place=BEST_WEIGHTS, remedy="train again in a new folder"
         ) from error
+    except PlaceError:
+        raise
+    except OSError as error:  # of a logger
+        if error.errno not in OF_A_PLACE:
+            raise
+        raise cannot_write(error, error.filename or "the logs") from error
     except RuntimeError as error:
         if LOST_PROCESS not in str(error):
             raise

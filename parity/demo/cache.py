@@ -78,8 +78,11 @@ def make_dataset(which: Synthetic, listen: Listener) -> Path:
         def progress(done: int, of: int) -> None:
             listen({"side": "core", "step": f"{which.name}: draw tissue", "done": done, "of": of})
 
-        make_cohort(partial, which.seed, which.images_per_split, quality=which.quality, progress=progress)
-        partial.rename(folder)
+        try:
+            make_cohort(partial, which.seed, which.images_per_split, quality=which.quality, progress=progress)
+            partial.rename(folder)
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
     return folder
 
 

@@ -21,6 +21,7 @@ import tensorflow as tf
 
 from legacy_tf import datasets
 from legacy_tf.errors import InputError
+from legacy_tf.results import Results
 from parity.demo import settling, training
 
 # Part of the key under which a demo checkpoint is cached: raise it whenever the training changes.
@@ -150,15 +151,18 @@ def main(arguments: list[str] | None = None) -> int:
     source = {"resolution": options.resolution, "split": options.split}
     training_run = options.command == "train"
     words = (options.data, options.image_scale, options.seed, source)
+    results = Results(options.out.parent, "demo.checkpoint")
     try:
+        results.refuse_others([options.out.name])
         model = training.train_from_scratch(*words) if training_run else fit_head(*words, options.last_norm_shift)
         found = judge_model(model, options.data, options.image_scale, source)
+        weaknesses = list_weaknesses(found, "test", 3) if training_run else list_weaknesses(found, "train", 2)
+        if not weaknesses:
+            with results.file(options.out.name) as unfinished:
+                model.save_weights(str(unfinished), save_format="h5")
     except InputError as error:
         print(error, file=sys.stderr)
         return 2
-    weaknesses = list_weaknesses(found, "test", 3) if training_run else list_weaknesses(found, "train", 2)
-    if not weaknesses:
-        write_weights(model, options.out)
     elapsed_s = round(time.monotonic() - start_s, 1)
     print(
         json.dumps(
@@ -177,14 +181,6 @@ def main(arguments: list[str] | None = None) -> int:
             file=sys.stderr,
         )
     return 1 if weaknesses else 0
-
-
-def write_weights(model: tf.keras.Model, path: Path) -> None:
-    """Write the weights beside ``path`` and rename: an interruption leaves no half file under its name."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.stem + ".partial.h5")
-    model.save_weights(str(temporary))
-    temporary.replace(path)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import io
 import json
 import multiprocessing
 import sys
@@ -20,6 +21,8 @@ import numpy as np
 
 from parity.demo.drawing import draw_tissue
 from parity.errors import BadInputError, bad_input
+from parity.files import write_whole
+from parity.ownership import refuse_results
 
 # Part of the key under which a demo checkpoint is cached: raise it whenever the images change.
 COHORT_VERSION = "2"
@@ -30,6 +33,7 @@ SUBCLASSES: Mapping[str, tuple[str, ...]] = {
     "scc": ("bd", "md", "pd"),
 }
 RESOLUTION = "20x"
+TABLE = "data.csv"
 JPEG_QUALITY = 90
 # The publication's patient split of the 20x images (generator.get_reproducible_ids of the legacy).
 PATIENTS: Mapping[str, tuple[int, ...]] = {
@@ -191,7 +195,7 @@ def make_cohort(
     if seed < 0:
         raise bad_input("seed", "be 0 or more", seed, "make_cohort", "choose another")
     planned = plan_cohort(images_per_split)
-    (folder / "data.csv").unlink(missing_ok=True)
+    (folder / TABLE).unlink(missing_ok=True)
     for parent in {(folder / image.path).parent for image in planned}:
         parent.mkdir(parents=True, exist_ok=True)
     jobs = [(folder, image, seed, quality) for image in planned]
@@ -221,21 +225,27 @@ def _write_image(job: Job) -> None:
 
 
 def _write_table(folder: Path, planned: list[CohortImage]) -> None:
-    temporary = folder / "data.csv.partial"
-    with temporary.open("w", newline="", encoding="utf-8") as stream:
-        writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(["superclass", "subclass", "resolution", "image_id", "patient_id"])
-        for image in planned:
-            writer.writerow(
-                [
-                    image.superclass,
-                    image.subclass,
-                    RESOLUTION,
-                    image.image_id,
-                    image.patient_id,
-                ]
-            )
-    temporary.replace(folder / "data.csv")
+    write_whole(folder / TABLE, _render_table(planned))
+
+
+def _render_table(planned: list[CohortImage]) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["superclass", "subclass", "resolution", "image_id", "patient_id"])
+    for image in planned:
+        writer.writerow([image.superclass, image.subclass, RESOLUTION, image.image_id, image.patient_id])
+    return text.getvalue()
+
+
+def refuse_others(folder: Path, planned: list[CohortImage]) -> None:
+    """Refuse a folder that is neither new, nor empty, nor that of the same cohort.
+
+    Raises:
+        BadInputError: It is another folder, or cannot be written.
+    """
+    table = folder / TABLE
+    is_ours = table.is_file() and table.read_bytes() == _render_table(planned).encode()
+    refuse_results(folder, table, is_ours, made_by="parity.demo.cohort")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -249,6 +259,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(json.dumps({"step": "cohort", "done": done, "of": total}), flush=True)
 
     try:
+        refuse_others(options.out, plan_cohort())
         make_cohort(options.out, options.seed, processes=2, progress=show)
     except BadInputError as error:
         print(error, file=sys.stderr)

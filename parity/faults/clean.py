@@ -17,6 +17,7 @@ from parity.dataset import read_dataset
 from parity.errors import bad_input
 from parity.faults.pool import Workers
 from parity.faults.runs import Base, place_of, suite_gates
+from parity.files import write_whole
 from parity.lines import Worker, WorkerError
 from parity.pipeline import Options, make_spec
 from parity.verdict import GateResult, Verdict, worst
@@ -165,4 +166,4 @@ def write_split(table: Path, target: Path, seed: int) -> None:
         must = f"have patients enough to give each split all of {', '.join(sorted(every))}"
         raise bad_input("data.csv", must, f"{len(classes)} patients", str(table), "add some")
     rows = [("patient_id", "split"), *chosen.items()]
-    target.write_text("".join(f"{patient},{split}\n" for patient, split in rows), encoding="utf-8")
+    write_whole(target, "".join(f"{patient},{split}\n" for patient, split in rows))

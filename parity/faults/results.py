@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from parity.artefact import write_whole
+from parity.files import write_whole
 
 
 class Results:

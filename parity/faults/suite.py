@@ -10,9 +10,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from parity.artefact import hash_file, write_whole
+from parity.artefact import hash_file
 from parity.dataset import read_dataset
 from parity.demo.cache import DEMO, make_checkpoint, make_dataset
+from parity.errors import bad_input
 from parity.faults.catalogue import all_faults, read_faults
 from parity.faults.clean import CLEAN_RUNS, PROBES, run_probe
 from parity.faults.fault import Fault
@@ -22,7 +23,9 @@ from parity.faults.power import find_smallest
 from parity.faults.results import Results
 from parity.faults.runs import Base, run_fault, suite_gates, trace_port
 from parity.faults.scorecard import FOLDER, hash_code, make_scorecard
+from parity.files import write_whole
 from parity.lines import WorkerError
+from parity.ownership import is_run, is_unused, refuse_results
 from parity.pipeline import GATES_FILE, Options, make_spec, prepare, record_side
 from parity.processes import Listener
 from parity.tolerance import read_gates_file
@@ -31,6 +34,7 @@ from parity.workspace import Workspace
 
 # Of each split: with eight, classes are unbalanced, and the demo's checkpoint takes some images for another class.
 IMAGES = 8
+BASE = "base"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,6 +85,9 @@ def run_suite(choice: Choice, listen: Listener, source: tuple[Path, Path] | None
         BadInputError: Something of it is unknown, or a side cannot be recorded.
     """
     faults = choice.faults()
+    if not faults:
+        raise bad_input("faults", "be some", "none", "--only, --stage and --tier", "choose those that exist together")
+    refuse_suite(choice.out)
     start = time.monotonic()
     base = prepare_base(choice, listen, source or (make_dataset(DEMO, listen), make_checkpoint(DEMO, listen)))
     code = hash_code()  # before anything is run: code that is edited meanwhile must not be credited with it
@@ -119,15 +126,26 @@ def run_suite(choice: Choice, listen: Listener, source: tuple[Path, Path] | None
     return scorecard
 
 
+def refuse_suite(folder: Path) -> None:
+    """Refuse a folder that is neither new, nor empty, nor that of an earlier suite.
+
+    Raises:
+        BadInputError: It is another folder, or cannot be written.
+    """
+    base = folder / BASE
+    only_begun = folder.is_dir() and {path.name for path in folder.iterdir()} == {BASE} and is_unused(base)
+    refuse_results(folder, base / "spec.json", is_run(base) or only_begun, made_by="nox -s faults")
+
+
 def prepare_base(choice: Choice, listen: Listener, source: tuple[Path, Path]) -> Base:
     """Record the legacy in the probe profile, or take what is current."""
     data, checkpoint = source
-    options = Options(profile="probe", images=IMAGES, device="cpu", gates=suite_gates(), out=choice.out / "base")
+    options = Options(profile="probe", images=IMAGES, device="cpu", gates=suite_gates(), out=choice.out / BASE)
     gates_file = read_gates_file(GATES_FILE)
     spec = make_spec(options, data, read_dataset(data, options.resolution), checkpoint, gates_file)
     workspace = Workspace(options.folder)
     with workspace.lock():
-        prepare(workspace, spec, options)
+        prepare(workspace, spec)
         record_side(workspace, "legacy", listen)
     return Base(run=workspace.folder, work=choice.out / "work", gates_file=gates_file)
 

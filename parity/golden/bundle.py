@@ -22,9 +22,11 @@ from typing import Any
 import numpy as np
 
 from parity.errors import BadInputError, bad_input
+from parity.files import cannot_write, made_folder, remove, whole_file, writing
 
 SCHEMA = "parity-golden/1"
 INDEX = "index.npy"
+UNPACKED = "unpacked.partial"
 MOST_MEMBERS, MOST_BYTES = 10_000, 400_000_000
 _MEMBER = re.compile(r"[0-9]{5}\.npy")
 # As numpy writes it; nothing else is given to numpy, which would evaluate it.
@@ -49,17 +51,14 @@ def pack(folder: Path, target: Path, facts: dict[str, Any]) -> None:
         target: File to write; it has its name only when it is whole.
         facts: What else a reader should know, as JSON.
     """
-    target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.with_name(f"{target.name}.partial")
     files: dict[str, dict[str, str]] = {}
-    with zipfile.ZipFile(partial, "w") as archive:
+    with whole_file(target) as partial, zipfile.ZipFile(partial, "w") as archive:
         for number, path in enumerate(sorted(path for path in folder.rglob("*") if path.is_file())):
             member, content = f"{number:05d}.npy", path.read_bytes()
             _write(archive, member, content if path.suffix == ".npy" else _to_npy(content))
             files[path.relative_to(folder).as_posix()] = {"member": member, "sha256": hashlib.sha256(content).hexdigest()}
         index = {"schema": SCHEMA, "facts": facts, "files": files}
         _write(archive, INDEX, _to_npy(json.dumps(index, sort_keys=True).encode()))
-    partial.replace(target)
 
 
 def _write(archive: zipfile.ZipFile, member: str, content: bytes) -> None:
@@ -95,9 +94,18 @@ def unpack(path: Path, folder: Path, parts: Collection[str]) -> None:
     Raises:
         BadInputError: The bundle is damaged, holds other parts, or is not what `pack` writes; `folder` is as it was.
     """
-    partial = folder.with_name(f"{folder.name}.unpacked")
-    shutil.rmtree(partial, ignore_errors=True)
-    try:
+    with unpacked(path, folder, parts) as partial:
+        take_up(partial, folder)
+
+
+@contextmanager
+def unpacked(path: Path, folder: Path, parts: Collection[str]) -> Iterator[Path]:
+    """Yield a folder inside of `folder` with the files of a bundle; it is removed after the block.
+
+    Raises:
+        BadInputError: As `unpack`, or there is no room for them.
+    """
+    with made_folder(folder), _removed(folder / UNPACKED) as partial:
         with _reading(path) as archive:
             for name, entry in _read_index(archive)["files"].items():
                 if name.partition("/")[0] not in parts:
@@ -106,19 +114,38 @@ def unpack(path: Path, folder: Path, parts: Collection[str]) -> None:
                 content = content if name.endswith(".npy") else _from_npy(content)
                 if hashlib.sha256(content).hexdigest() != entry["sha256"]:
                     raise ValueError(f"{name} is not what its index says")
-                (partial / name).parent.mkdir(parents=True, exist_ok=True)
-                (partial / name).write_bytes(content)
-        folder.mkdir(parents=True, exist_ok=True)
-        for item in partial.iterdir():
-            _replace(item, folder / item.name)
+                _write_part(partial / name, content)
+        yield partial
+
+
+@contextmanager
+def _removed(folder: Path) -> Iterator[Path]:
+    """Yield an empty folder; it is removed after the block."""
+    with writing(folder):
+        remove(folder)
+        folder.mkdir()
+    try:
+        yield folder
     finally:
-        shutil.rmtree(partial, ignore_errors=True)
+        shutil.rmtree(folder, ignore_errors=True)
 
 
-def _replace(source: Path, target: Path) -> None:
-    if target.is_dir():
-        shutil.rmtree(target)
-    source.replace(target)
+def _write_part(path: Path, content: bytes) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    except (FileExistsError, IsADirectoryError, NotADirectoryError):
+        raise  # a file that is a folder as well: that is the bundle's fault
+    except OSError as error:
+        raise cannot_write(error, path) from error
+
+
+def take_up(partial: Path, folder: Path) -> None:
+    """Move what is unpacked into `folder`, in the place of files and folders of the same names."""
+    for item in sorted(partial.iterdir()):
+        if (folder / item.name).is_dir():
+            remove(folder / item.name)
+        item.replace(folder / item.name)
 
 
 @contextmanager

@@ -13,11 +13,13 @@ from parity.contract import RunSpec
 from parity.dataset import read_dataset
 from parity.errors import bad_input
 from parity.evaluation import evaluation_command
-from parity.golden.bundle import unpack
+from parity.files import write_whole
+from parity.golden.bundle import take_up, unpack, unpacked
 from parity.golden.make import DATA, PARTS, TENSORS
 from parity.golden.weights import restore_weights
+from parity.ownership import refuse_folder, set_report_aside
 from parity.pipeline import GATES_FILE, WAIVERS_FILE, conclude, record_side
-from parity.processes import Listener, run_side
+from parity.processes import Listener, interpreter, run_side
 from parity.signoff.covered import AUTHOR_FILE, GOLDEN
 from parity.signoff.envelope import read_digests, read_envelope
 from parity.signoff.statement import TEST_RESULT
@@ -56,10 +58,18 @@ def guard(options: GuardOptions, listen: Listener) -> tuple[Verdict, Path]:
     """
     workspace, clock = Workspace(options.out.resolve()), Clock()
     gates_file, waivers = read_gates_file(GATES_FILE), read_waivers(WAIVERS_FILE)
+    _check_signed(options.bundle)
+    interpreter("port")
+    refuse_folder(workspace, from_bundle=True)
     with workspace.lock():
-        shutil.rmtree(workspace.report, ignore_errors=True)  # an older verdict must not outlive a run that stops
-        _check_signed(options.bundle)
-        open_bundle(options.bundle, workspace, device=options.device)
+        with unpacked(options.bundle, workspace.folder, PARTS) as fresh:
+            if options.data is not None:
+                _check_question(Workspace(fresh), options.data.resolve(), options.weights.resolve())
+            # Everything has been checked: from here on what an earlier run has left is changed.
+            set_report_aside(workspace)
+            write_whole(workspace.bundle, hash_file(options.bundle))  # before the specification: by both its folder is known
+            take_up(fresh, workspace.folder)
+        restore(options.bundle, workspace, device=options.device)
         if options.data is not None:
             _ask_again(workspace, options.data.resolve(), options.weights.resolve(), listen)
         clock.lap("bundle")
@@ -94,6 +104,15 @@ def open_bundle(bundle: Path, workspace: Workspace, *, device: str = "cpu") -> N
         BadInputError: It is no whole bundle, or this environment cannot draw its weights again.
     """
     unpack(bundle, workspace.folder, PARTS)
+    restore(bundle, workspace, device=device)
+
+
+def restore(bundle: Path, workspace: Workspace, *, device: str) -> None:
+    """Put this machine's paths and the legacy's weights into what was unpacked.
+
+    Raises:
+        BadInputError: As `open_bundle`.
+    """
     try:
         _set_place(workspace, str(workspace.folder / "data"), device)
         restore_weights(workspace.folder / TENSORS, workspace)
@@ -101,8 +120,7 @@ def open_bundle(bundle: Path, workspace: Workspace, *, device: str = "cpu") -> N
         found = f"{type(error).__name__}: {error}"
         raise bad_input("golden bundle", "hold a whole run", found, str(bundle), "take the one that was signed") from error
     shutil.rmtree(workspace.signed_answers, ignore_errors=True)  # what the port answers is asked here, or not at all
-    workspace.bundle.write_text(hash_file(bundle), encoding="utf-8")
-    workspace.report.mkdir(exist_ok=True)
+    write_whole(workspace.bundle, hash_file(bundle))
 
 
 def _set_place(workspace: Workspace, data: str, device: str) -> None:
@@ -111,14 +129,21 @@ def _set_place(workspace: Workspace, data: str, device: str) -> None:
     replace(spec, data=data, checkpoint="golden bundle", device=device).write_json(workspace.spec_path)
     for manifest in workspace.folder.glob(f"*/**/{MANIFEST}"):
         text = manifest.read_text(encoding="utf-8")
-        manifest.write_text(text.replace(DATA, json.dumps(data)[1:-1]), encoding="utf-8")
+        write_whole(manifest, text.replace(DATA, json.dumps(data)[1:-1]))
 
 
 def _ask_again(workspace: Workspace, data: Path, weights: Path, listen: Listener) -> None:
-    """Run the port's ``evaluate`` with the accepted weights on the users' images, for the gate `decisions` to compare.
+    """Run the port's ``evaluate`` with the accepted weights on the users' images, for the gate `decisions` to compare."""
+    spec, _ = _read_signed(workspace, data)
+    log = workspace.folder / "log" / "port-signed.txt"
+    run_side("port", evaluation_command("port", spec, weights, workspace.signed_answers), log=log, listen=listen)
+
+
+def _check_question(workspace: Workspace, data: Path, weights: Path) -> None:
+    """Hold weights and images against those of the run that was signed.
 
     Raises:
-        BadInputError: The weights or the images are not those of the run that was signed.
+        BadInputError: They are others.
     """
     spec, weights_sha256 = _read_signed(workspace, data)
     if not weights.is_file() or hash_file(weights) != weights_sha256:
@@ -129,8 +154,6 @@ def _ask_again(workspace: Workspace, data: Path, weights: Path, listen: Listener
     if images.sha256 != spec.data_sha256:
         must = f"be the data of the run that was signed, of SHA-256 {spec.data_sha256}"
         raise bad_input("--data", must, images.sha256, str(data), "give that folder, or leave --data out")
-    log = workspace.folder / "log" / "port-signed.txt"
-    run_side("port", evaluation_command("port", spec, weights, workspace.signed_answers), log=log, listen=listen)
 
 
 def _read_signed(workspace: Workspace, data: Path) -> tuple[RunSpec, str]:

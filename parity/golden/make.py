@@ -16,6 +16,7 @@ from typing import Any
 from parity.artefact import Recording, RecordingWriter, hash_file
 from parity.demo.cache import GUARD, make_checkpoint, make_dataset
 from parity.errors import bad_input
+from parity.files import write_whole
 from parity.gates.decisions.compare import noise_floor
 from parity.golden.bundle import pack
 from parity.golden.weights import keep_weights
@@ -132,4 +133,4 @@ def _copy_predictions(signed: Workspace, folder: Path) -> None:
         "splits": list(spec.splits),
         "image_scale": spec.image_scale,
     }
-    (folder / "facts.json").write_text(json.dumps(facts, indent=1, sort_keys=True), encoding="utf-8")
+    write_whole(folder / "facts.json", json.dumps(facts, indent=1, sort_keys=True))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from parity.architecture import tensors
 from parity.artefact import Recording, RecordingWriter, hash_array, read_recording
 from parity.contract import CLASSES
 from parity.errors import bad_input
+from parity.files import write_whole
 from parity.kernels import draw_kernel, specification
 from parity.workspace import Workspace
 
@@ -55,6 +57,6 @@ def restore_weights(folder: Path, workspace: Workspace) -> None:
             out.write_array(name, arrays[name], tensor.axes)
         for name, value in kept.values["values"].items():
             out.write_value(name, value)
-    workspace.legacy_weights.parent.mkdir(exist_ok=True)
-    with workspace.legacy_weights.open("wb") as file:
-        np.savez(file, allow_pickle=False, **arrays)
+    archive = io.BytesIO()  # numpy leaves one on a full disk open
+    np.savez(archive, allow_pickle=False, **arrays)
+    write_whole(workspace.legacy_weights, archive.getvalue())

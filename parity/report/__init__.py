@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from parity.artefact import write_whole
+from parity.files import write_whole
 from parity.report.console import render_console
 from parity.report.diff import render_diff
 from parity.report.html import render_html

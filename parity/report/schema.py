@@ -16,8 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from parity.artefact import write_whole
 from parity.errors import BadInputError, bad_input
+from parity.files import write_whole
 
 Report = dict[str, Any]
 

@@ -11,6 +11,8 @@ import matplotlib
 import numpy as np
 from PIL import Image
 
+from parity.files import write_whole
+
 LIMIT_BYTES = 15_000
 WIDTH_PX = 400
 SIDES = ("reference", "candidate", "difference")
@@ -88,8 +90,7 @@ def _hatch(image: np.ndarray) -> np.ndarray:
 
 def _write_webp(picture: np.ndarray, folder: Path, path: str) -> dict[str, Any]:
     content = _encode(Image.fromarray((np.clip(picture, 0.0, 1.0) * 255.0).round().astype(np.uint8), "RGB"))
-    (folder / path).parent.mkdir(parents=True, exist_ok=True)
-    (folder / path).write_bytes(content)
+    write_whole(folder / path, content)
     return {"path": path, "sha256": hashlib.sha256(content).hexdigest()}
 
 

@@ -14,6 +14,7 @@ import torch
 
 from parity.artefact import permute_axes
 from parity.contract import CLASSES
+from parity.files import write_whole
 from parity.recorder import is_out_of_memory, track
 from parity.workspace import Workspace
 from torch_port import data, model, weights
@@ -95,7 +96,7 @@ def convert_weights(workspace: Workspace) -> None:
             if is_out_of_memory(str(error)):
                 raise
             traceback.print_exc()
-            workspace.refusal.write_text(f"{type(error).__name__}: {error}", encoding="utf-8")
+            write_whole(workspace.refusal, f"{type(error).__name__}: {error}")
     torch.manual_seed(0)
     fresh = model.make_model(workspace.spec.arch, len(CLASSES))
     provenance = {"arch": workspace.spec.arch, "classes": ",".join(CLASSES), "source": "fresh weights"}

@@ -15,8 +15,8 @@ from securesystemslib.dsse import Envelope
 from securesystemslib.exceptions import FormatError, UnverifiedSignatureError, VerificationError
 from securesystemslib.signer import CryptoSigner
 
-from parity.artefact import write_whole
 from parity.errors import bad_input
+from parity.files import write_whole
 from parity.signoff.keys import Trusted
 
 PAYLOAD_TYPE = "application/vnd.in-toto+json"

@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from securesystemslib.signer import CryptoSigner, SSlibKey
 
 from parity.errors import bad_input
+from parity.files import made_folder
 
 AUTHOR, APPROVER = ROLES = ("author", "approver")
 SIGNERS_FILE = "signers.toml"
@@ -41,9 +42,14 @@ def make_key(path: Path) -> str:
     """
     signer = CryptoSigner.generate_ed25519()
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            file.write(signer.private_bytes)
+        with made_folder(path.parent):
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            try:
+                with os.fdopen(descriptor, "wb") as file:
+                    file.write(signer.private_bytes)
+            except BaseException:
+                path.unlink()
+                raise
     except OSError as error:
         raise bad_input("--key", "be a new file", error.strerror, str(path), "choose another name") from error
     public: str = signer.public_key.keyval["public"]

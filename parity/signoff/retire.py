@@ -42,8 +42,15 @@ def retire(root: Path, *, dry_run: bool, signers: Path | None = None, signers_sh
         raise bad_input("repository", "have nothing uncommitted", ", ".join(uncommitted[:5]), str(root), remedy)
     if not git(root, "ls-files", AUTHOR_FILE):
         raise bad_input("sign-off", "be committed", f"{AUTHOR_FILE} is ignored", str(root), "commit the folder signoff")
-    git(root, "switch", "--quiet", "--create", BRANCH)
-    git(root, "rm", "--quiet", "--", *files)
     message = MESSAGE.format(headline=found.said["headline"], author=found.author, approver=found.approver)
-    git(root, "commit", "--quiet", "--message", message)
+    git(root, "switch", "--quiet", "--create", BRANCH)
+    try:
+        git(root, "rm", "--quiet", "--", *files)
+        git(root, "commit", "--quiet", "--message", message)
+    except BaseException:
+        # Nothing was uncommitted: what git removed comes back as it was.
+        git(root, "reset", "--quiet", "--hard")
+        git(root, "switch", "--quiet", "-")
+        git(root, "branch", "--quiet", "--delete", "--force", BRANCH)
+        raise
     return files

@@ -13,6 +13,7 @@ from parity.artefact import hash_file
 from parity.clock import Clock
 from parity.contract import GATES
 from parity.errors import bad_input
+from parity.files import writing
 from parity.golden.make import make_bundle
 from parity.judge import compare_gate
 from parity.pipeline import GATES_FILE, WAIVERS_FILE
@@ -22,6 +23,7 @@ from parity.report import Report, read_report, to_plain
 from parity.reuse import CUDA_LOCK, LOCKS, hash_package
 from parity.signoff import covered
 from parity.signoff.envelope import read_digests, write_envelope
+from parity.signoff.evidence import gathered, refuse_evidence, replace_evidence
 from parity.signoff.git import find_uncommitted
 from parity.signoff.keys import APPROVER, SIGNERS_FILE, keys_of, read_key, read_signers
 from parity.signoff.statement import make_approval, make_statement
@@ -58,14 +60,21 @@ def sign(run: Path, *, name: str, role: str, key: Path, demo: bool, signers: Pat
         return _approve(run, report, name, signer, signers)
     workspace = Workspace(run.resolve())
     _refuse(_moved_verdicts(workspace, report))
-    _collect_evidence(workspace, listen)
-    project = covered.covered_files(PROJECT)
+    root = PROJECT
+    refuse_evidence(root)
+    project = covered.covered_files(root)
     configuration = [file for file, kind in project.items() if kind in (covered.LOCKS, covered.LEGACY)]
-    subjects = [*(file for file in project if file not in configuration), *covered.evidence_files(PROJECT)]
-    statement = make_statement(report, covered.digests(PROJECT, subjects), covered.digests(PROJECT, configuration), name=name)
-    (PROJECT / covered.APPROVER_FILE).unlink(missing_ok=True)
-    write_envelope(PROJECT / covered.AUTHOR_FILE, statement, signer)
-    return PROJECT / covered.AUTHOR_FILE
+    subjects = covered.digests(root, [file for file in project if file not in configuration])
+    with gathered(root) as fresh:
+        make_bundle(workspace, fresh / covered.GOLDEN, listen)
+        with writing(root / covered.FOLDER):
+            shutil.copytree(workspace.report, fresh / covered.REPORT)
+            shutil.copyfile(workspace.port_weights, fresh / covered.WEIGHTS)
+        subjects |= covered.digests(fresh, covered.evidence_files(fresh))
+        statement = make_statement(report, subjects, covered.digests(root, configuration), name=name)
+        write_envelope(fresh / covered.AUTHOR_FILE, statement, signer)
+        replace_evidence(root, fresh)
+    return root / covered.AUTHOR_FILE
 
 
 def _approve(run: Path, report: Report, name: str, signer: CryptoSigner, signers: Path | None) -> Path:
@@ -158,13 +167,3 @@ def _refuse(obstacles: Iterator[str] | Sequence[str]) -> None:
     if found:
         must = "be what can be signed"
         raise bad_input("run", must, "; ".join(found), "this project", "mend that, run nox -s parity -- --profile full again")
-
-
-def _collect_evidence(workspace: Workspace, listen: Listener) -> None:
-    """Write the golden bundle, and copy report and converted weights beside it."""
-    folder = PROJECT / covered.FOLDER
-    folder.mkdir(exist_ok=True)
-    make_bundle(workspace, PROJECT / covered.GOLDEN, listen)
-    shutil.rmtree(PROJECT / covered.REPORT, ignore_errors=True)
-    shutil.copytree(workspace.report, PROJECT / covered.REPORT)
-    shutil.copyfile(workspace.port_weights, PROJECT / covered.WEIGHTS)

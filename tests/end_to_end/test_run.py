@@ -16,6 +16,7 @@ import pytest
 from parity.contract import GATES
 from parity.report.schema import read_schema
 from parity.workspace import PROJECT
+from tests.places import contents_of
 
 from .conftest import STRANGE_ID, Finished, copy_run, run_parity
 
@@ -73,9 +74,12 @@ def test_everything_is_reused_when_nothing_changed(baseline: Finished, words):
         return {path: path.stat().st_mtime_ns for path in baseline.folder.glob("*/*/manifest.json")}
 
     before = recordings()
+    (baseline.folder / "notes.txt").write_text("somebody's")
     again = run_parity(baseline.folder, words)
     assert again.code == 0
     assert recordings() == before
+    assert (baseline.folder / "notes.txt").read_text() == "somebody's"
+    assert not (baseline.folder / "report.previous").exists()
     assert again.report["gates"] == baseline.report["gates"]
 
 
@@ -95,13 +99,23 @@ def test_a_faithful_witness_passes(baseline: Finished, words, tmp_path: Path):
     assert "legacy unwitnessed" not in finished.report["headline"]
 
 
-def test_a_witness_of_other_images_is_bad_input(baseline: Finished, words, tmp_path: Path):
+def test_what_is_mistyped_is_bad_input_and_changes_nothing_in_a_finished_run(baseline: Finished, words, tmp_path: Path):
     witness = tmp_path / "w.csv"
     witness.write_text("image,aca,nor,scc\nsomebody_else.jpg,0.1,0.2,0.7\n")
-    finished = run_parity(copy_run(baseline.folder, tmp_path / "run"), [*words, "--witness", witness])
-    assert finished.code == 2
-    assert "somebody_else.jpg" in finished.stderr
-    assert "Traceback" not in finished.stderr
+    run = copy_run(baseline.folder, tmp_path / "run")
+    before = contents_of(run)
+    for more, message in {
+        ("--witness", witness): "somebody_else.jpg",
+        ("--image-scale", "5"): "`--image-scale` must be from 0.03 to 1, got 5.0",
+        ("--gates", ""): "`--gates` must name some of",
+        ("--data", "/typo"): "`--data` must be a folder with data.csv and images/, got '/typo'",
+        ("--checkpoint", "/typo"): "`--checkpoint` must be a Keras checkpoint, got '/typo'",
+    }.items():
+        finished = run_parity(run, [*words, *more])
+        assert finished.code == 2
+        assert message in finished.stderr
+        assert "Traceback" not in finished.stderr
+        assert contents_of(run) == before, "the report that was to be signed, and all else, is as it was"
 
 
 def test_a_patient_in_two_splits_fails_the_loader(baseline: Finished, words, cohort: Path, tmp_path: Path):
@@ -214,6 +228,7 @@ def test_a_checkpoint_that_cannot_be_used_is_bad_input(words, tmp_path: Path, co
     assert finished.code == 2
     assert message in finished.stderr
     assert "Traceback" not in finished.stderr
+    assert not (tmp_path / "run").exists()
 
 
 def test_patients_outside_the_published_split_are_told_of_the_random_one(words, cohort: Path, tmp_path: Path):

@@ -52,6 +52,7 @@ def read_predictions(path: Path) -> tuple[list[str], np.ndarray]:
 
 def test_train_writes_weights_curves_history_and_figures(trained):
     assert {path.name for path in trained.iterdir()} == {
+        ".legacy_tf-train.sha256",
         "best_weights.index",
         "best_weights.data-00000-of-00001",
         "checkpoint",
@@ -120,7 +121,8 @@ def test_gradcam_writes_overlays_and_maps(dataset, trained, tmp_path, capsys):
     ]
     assert main([*arguments, "--samples", "3", "--splits", "val", "--seed", "3", "--out", str(tmp_path / "out")]) == 0
     stems = {Path(image_name(row)).stem for row in ROWS[3:6]}
-    assert {path.name for path in (tmp_path / "out").iterdir()} == {stem + end for stem in stems for end in (".png", ".npz")}
+    made = {stem + end for stem in stems for end in (".png", ".npz")}
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {".legacy_tf-gradcam.sha256", *made}
     for stem in stems:
         with Image.open(tmp_path / "out" / f"{stem}.png") as overlay:
             assert overlay.size == (64, 48)

@@ -138,7 +138,13 @@ def test_what_is_retired_is_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         (["--splits", ","], "`--splits` must name some of"),
         (["--gates", "lockstep,nonsense"], "`--gates` must be one of"),
         (["--device", "tpu"], "`--device` must be one of cpu, cuda, got 'tpu'"),
-        (["--data", "nowhere"], "must be a folder with data.csv and images/"),
+        (["--data", "nowhere", "--checkpoint", str(PROJECT / "README.md")], "must be a folder with data.csv and images/"),
+        (["--data", "nowhere"], "`--checkpoint` must be given with --data"),
+        (["--gates", ""], "`--gates` must name some of"),
+        (["--image-scale", "0.01"], "`--image-scale` must be from 0.03 to 1, got 0.01"),
+        (["--checkpoint", "nowhere"], "`--checkpoint` must be a Keras checkpoint, got"),
+        (["--split", "nowhere.csv"], "`--split` must be published, random or a CSV file, got 'nowhere.csv'"),
+        (["--witness", "nowhere.csv"], "`predictions` must be a CSV file"),
         (["--images", "0"], "--images"),
         (["--nonsense"], "--nonsense"),
     ],
@@ -149,6 +155,8 @@ def test_a_wrong_word_ends_with_one_message_and_exit_code_2(tmp_path: Path, word
     assert done.returncode == 2
     assert message in done.stderr
     assert "Traceback" not in done.stderr
+    assert "draw tissue" not in done.stderr, "nothing long comes before"
+    assert not (tmp_path / "run").exists()
 
 
 def test_help_names_every_option():

@@ -12,6 +12,7 @@ from torch_port import evaluate
 from torch_port.data import make_loaders
 from torch_port.errors import InputError
 from torch_port.gradcam import Explanation
+from torch_port.results import Results
 from torch_port.weights import load_checkpoint
 
 CPU = torch.device("cpu")
@@ -44,7 +45,7 @@ def test_figures_are_scikit_learns(evaluated):
 
 def test_what_is_written_can_be_read_back_exactly(evaluated, tmp_path):
     loaders, class_names, probabilities, figures = evaluated
-    evaluate.write_results(tmp_path, loaders, class_names, probabilities, figures)
+    evaluate.write_results(Results(tmp_path, "evaluate"), loaders, class_names, probabilities, figures)
     with (tmp_path / "predictions.csv").open(newline="", encoding="utf-8") as file:
         header, *rows = csv.reader(file)
     assert header == ["image", "aca", "nor", "scc"]
@@ -88,7 +89,7 @@ def test_explanations_are_written_under_safe_names(tmp_path):
     explanations = [
         Explanation(f"/x/a '<b> é {n}.jpg", overlay, overlay[..., 0], overlay, np.full((2, 3), n), n) for n in range(2)
     ]
-    evaluate.write_explanations(tmp_path, explanations)
+    evaluate.write_explanations(Results(tmp_path, "gradcam"), explanations)
     assert sorted(path.name for path in tmp_path.glob("*.png")) == ["000_a '<b> é 0.png", "001_a '<b> é 1.png"]
     with np.load(tmp_path / "raw_maps.npz", allow_pickle=False) as file:
         assert file["image"].tolist() == ["a '<b> é 0.jpg", "a '<b> é 1.jpg"]
@@ -107,9 +108,3 @@ def test_the_gpu_is_taken_if_there_is_one(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     assert evaluate.select_device(None) == evaluate.select_device("cuda") == torch.device("cuda")
     assert evaluate.select_device("cpu") == CPU
-
-
-def test_a_folder_that_cannot_be_made_is_refused(tmp_path):
-    (tmp_path / "file").touch()
-    with pytest.raises(InputError, match="`out` must be a folder that can be made, got"):
-        evaluate.make_folder(tmp_path / "file" / "out")

@@ -320,21 +320,32 @@ def test_workers_that_read_ahead_leave_nothing_behind(images: list[str], tmp_pat
 def test_a_file_that_is_added_while_the_folder_is_removed_goes_too(
     images: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    remove, calls = shutil.rmtree, []
+    remove, calls = Path.rmdir, []
 
-    def remove_too_early(folder: Path, **words: Any) -> None:
+    def remove_too_late(folder: Path) -> None:
         """Remove, but once another process adds a file before the folder itself is removed."""
         calls.append(folder)
-        remove(folder, **words)
         if len(calls) == 1:
-            folder.mkdir()
-            (folder / "late").touch()
+            (folder / ("0" * 64)).touch()
+        remove(folder)
 
-    monkeypatch.setattr(image_cache.shutil, "rmtree", remove_too_early)
+    monkeypatch.setattr(image_cache.Path, "rmdir", remove_too_late)
     with decoded_images(tmp_path, [make_loader(images)], ROOM, first=True):
         pass
     assert len(calls) == 2
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_of_somebody_in_the_folder_stays(
+    images: list[str], tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(image_cache, "REMOVALS", 1)
+    loader = make_loader(images)
+    with decoded_images(tmp_path, [loader], ROOM, first=True):
+        loader.dataset[0]
+        (tmp_path / "decoded_images" / "notes.txt").write_text("mine")
+    assert [path.name for path in (tmp_path / "decoded_images").iterdir()] == ["notes.txt"]
+    assert "could not be removed" in capfd.readouterr().err
 
 
 def test_what_cannot_be_removed_is_said(

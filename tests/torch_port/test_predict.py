@@ -233,7 +233,8 @@ def test_images_that_vanish_are_skipped(folder, checkpoint, tmp_path, capsys, mo
     assert r"skipped new\nline.jpeg: No such file or directory" in said.err
     assert "wrote 3 predictions" in said.out
     assert names_in(tmp_path / "p.csv") == [NAMES[0], *NAMES[3:]]
-    assert {path.stem for path in (tmp_path / "maps").iterdir()} == {Path(name).stem for name in (NAMES[0], *NAMES[3:])}
+    mapped = {path.stem for path in (tmp_path / "maps").iterdir() if not path.name.startswith(".torch_port")}
+    assert mapped == {Path(name).stem for name in (NAMES[0], *NAMES[3:])}
 
 
 def test_a_folder_of_bad_images_only(tmp_path, checkpoint, capsys):
@@ -306,7 +307,7 @@ def test_a_full_disk_is_bad_input_and_nothing_is_lost(folder, predicted, checkpo
     said = capsys.readouterr().err
     assert f"error: `out` must be a place that can be written, got File too large in {out}; make room" in said
     assert "Traceback" not in said
-    assert not out.read_bytes().endswith(b"\n")
+    assert out.read_bytes().endswith(b"\n"), "a row that is not whole"
     assert main(options) == 0
     assert out.read_bytes() == predicted.read_bytes()
 

@@ -84,7 +84,8 @@ def trained(data_set: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_everything_is_there(trained: Path):
     files = sorted(path.relative_to(trained).as_posix() for path in trained.rglob("*") if path.is_file())
-    assert files[:-3] == [
+    assert files[0] == ".torch_port-train.sha256"
+    assert files[1:-3] == [
         "best_weights.safetensors",
         "classification_report.txt",
         "confusion_matrix.png",
@@ -188,7 +189,8 @@ def test_killed_twice_it_ends_as_if_never_interrupted(trained: Path, data_set: P
         assert results_of(out) == results_of(trained)
         assert not (out / "decoded_images").exists()
     said = capsys.readouterr().out.splitlines()
-    assert said[0].startswith("best epoch: ")
+    assert said[0] == f"resumed in {out}: {EPOCHS} whole epochs, goes on with epoch {EPOCHS}"
+    assert said[1].startswith("best epoch: ")
     assert said[-1].endswith(f"to {out}")
 
 
@@ -264,6 +266,7 @@ def test_an_interrupted_training_leaves_no_decoded_images(data_set: Path, tmp_pa
         ("--split random", "`patients` must be enough for a random split"),
         ("--weights imagenet", "`weights` must be downloaded by Keras first, got no such file in "),
         ("--weights no.h5", "`checkpoint` must be"),
+        ("--resume", "`--out` must be the folder of a training, to go on with it, got no training in "),
         ("--weights imagenet --arch torchvision_resnet50", "`weights` must be downloaded by Keras first"),
     ],
 )

@@ -98,8 +98,11 @@ def test_a_training_is_not_begun_over_another(tmp_path: Path):
         settle_seed(tmp_path, parse("--seed", "3"))
 
 
-def test_there_need_be_nothing_to_resume(tmp_path: Path):
-    assert settle_seed(tmp_path / "new", parse("--resume", "--seed", "3")) == 3
+@pytest.mark.parametrize("seed", [(), ("--seed", "3")])
+def test_what_is_resumed_must_be_there(tmp_path: Path, seed: tuple[str, ...]):
+    message = r"`--out` must be the folder of a training, to go on with it, got no training in .*new; leave --resume out"
+    with pytest.raises(InputError, match=message):
+        settle_seed(tmp_path / "new", parse("--resume", *seed))
 
 
 @pytest.mark.parametrize("text", ["", "[]", '{"data": "x"}', '{"seed": "x"}', "\xff"])

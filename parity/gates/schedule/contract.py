@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from parity.artefact import write_whole
+from parity.files import write_whole
 
 GATE = "schedule"
 TRACES_FILE = "traces.json"

@@ -10,6 +10,7 @@ import tensorflow as tf
 from legacy_tf import gradcam
 from legacy_tf.generator import PUBLISHED_PATIENTS
 from parity.demo import checkpoint, cohort, settling, training
+from tests.places import FULL_DISKS, contents_of, full_disk
 
 SCALE = 0.08
 
@@ -109,6 +110,29 @@ def test_bad_input_is_one_message_and_code_2(tmp_path, capsys):
     assert checkpoint.main(["fit-head", "--data", str(tmp_path / "absent"), "--out", str(out)]) == 2
     assert "absent" in capsys.readouterr().err
     assert not out.exists()
+
+
+def test_somebodys_file_is_refused_before_anything_is_trained(data, tmp_path, capsys):
+    out = tmp_path / "demo.h5"
+    out.write_text("somebody's")
+    for command in ("train", "fit-head"):
+        assert checkpoint.main([command, "--data", str(data), "--out", str(out)]) == 2
+        said = capsys.readouterr()
+        assert said.out == ""
+        assert "must be a folder without files that this command would replace and has not made, got demo.h5 in" in said.err
+    assert [path.name for path in tmp_path.iterdir()] == ["demo.h5"]
+    assert out.read_text() == "somebody's"
+
+
+@pytest.mark.parametrize("kind", FULL_DISKS)
+def test_on_a_full_disk_the_checkpoint_from_before_stays(data, fitted, kind, capsys, monkeypatch):
+    monkeypatch.setattr(checkpoint, "FIT_HEAD_STEPS", 2)
+    monkeypatch.setattr(checkpoint, "MIN_ACCURACY", -1.0)
+    before = contents_of(fitted.parent)
+    with full_disk(fitted.parent, kind, 1 << 20):
+        assert checkpoint.main(["fit-head", "--data", str(data), "--out", str(fitted), "--image-scale", str(SCALE)]) == 2
+        assert contents_of(fitted.parent) == before
+    assert "`--out` must be a place that can be written, got " in capsys.readouterr().err
 
 
 def test_weaknesses_are_named():
