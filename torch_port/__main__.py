@@ -11,6 +11,8 @@ from typing import Any
 
 from torch_port import memory
 from torch_port.errors import InputError
+from torch_port.interruption import interruptible
+from torch_port.lost_workers import explained_losses
 from torch_port.names import ARCHITECTURES, CLASSES, EPOCH_ORDERS, PRECISIONS, RESOLUTIONS, SPLITS
 
 BAD_INPUT = 2
@@ -18,11 +20,16 @@ INTERRUPTED = 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command and return its exit code: 0, 1 if images were skipped, or 2 for bad input, with one message on stderr."""
+    """Run a command and return its exit code, with one message on stderr unless it is 0.
+
+    Returns:
+        0, 1 if images were skipped, 2 for bad input or a lost worker, 130 after Ctrl-C, SIGTERM or SIGHUP.
+    """
     options = make_parser().parse_args(arguments)
     memory.keep_freed_memory()
     try:
-        return options.run(options) or 0
+        with interruptible(), explained_losses():
+            return options.run(options) or 0
     except InputError as error:
         print(f"error: {error.text()}", file=sys.stderr)
         return BAD_INPUT
