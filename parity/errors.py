@@ -5,6 +5,10 @@ class BadInputError(Exception):
     """The user's input cannot be used; the message says what was expected, found, where, and what to do."""
 
 
+class LostSideError(BadInputError):
+    """A side's process was ended from outside, or had no memory left: that says nothing about the port."""
+
+
 def bad_input(subject: str, expectation: str, found: object, place: str, remedy: str) -> BadInputError:
     """Return the error in the one form that every message of the harness has.
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from parity.contract import RunSpec
-from parity.errors import BadInputError
+from parity.errors import BadInputError, LostSideError
 from parity.processes import Listener, run_side
 from parity.reuse import PACKAGES
 from parity.workspace import EVALUATION_ERROR, Workspace
@@ -31,7 +31,8 @@ def evaluated(workspace: Workspace, side: str, listen: Listener) -> Iterator[Non
 def _evaluate(workspace: Workspace, side: str, listen: Listener) -> None:
     """Run the side's own ``evaluate`` on the raw files, unless its output is current.
 
-    What the legacy refuses is bad input; what the port alone refuses is a finding, left for the gates.
+    What the legacy refuses is bad input; what the port alone refuses is a finding, left for the gates. A port that was killed
+    has refused nothing.
     """
     step = f"{PACKAGES[side]} evaluate"
     listen({"side": side, "step": step, "done": 0, "of": 1})
@@ -48,7 +49,7 @@ def _evaluate(workspace: Workspace, side: str, listen: Listener) -> None:
             run_side(side, evaluation_command(side, spec, checkpoint, out), log=log, listen=listen)
             stamp.write_text(key)
         except BadInputError as error:
-            if side == "legacy":
+            if side == "legacy" or isinstance(error, LostSideError):
                 raise
             out.mkdir(exist_ok=True)
             (out / EVALUATION_ERROR).write_text(str(error), encoding="utf-8")

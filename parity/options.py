@@ -6,6 +6,7 @@ import sys
 
 import typer
 
+from parity.children import Interrupted, become_interruptible
 from parity.errors import BadInputError, bad_input
 
 BAD_INPUT_EXIT_CODE = 2
@@ -13,19 +14,20 @@ INTERRUPTED_EXIT_CODE = 130
 
 
 def run_app(app: typer.Typer, name: str, *, interrupted: str) -> None:
-    """Run a command line; bad input is one message and exit code 2.
+    """Run a command line; bad input is one message and exit code 2, Ctrl-C, SIGTERM and SIGHUP are one and exit code 130.
 
     Args:
         app: The command line.
         name: What messages begin with.
         interrupted: What is left after an interruption.
     """
+    become_interruptible()
     try:
         app()
     except BadInputError as error:
         print(f"\n{name}: {error}", file=sys.stderr)
         sys.exit(BAD_INPUT_EXIT_CODE)
-    except KeyboardInterrupt:
+    except Interrupted:
         print(f"\n{name}: interrupted; {interrupted}", file=sys.stderr)
         sys.exit(INTERRUPTED_EXIT_CODE)
 

@@ -22,8 +22,8 @@ LOSSES = (
 FROM_WORKER = "in DataLoader worker process"
 
 
-class LostWorkerError(InputError):
-    """A process that reads images has ended, or could not hand its images over."""
+class LostWorkerError(InputError, OSError):
+    """A process that reads images has ended, or could not hand its images over: the system's failure, not the port's."""
 
 
 @contextmanager

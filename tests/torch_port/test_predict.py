@@ -29,7 +29,6 @@ from torch_port.prediction_table import begin_table
 from torch_port.weights import load_checkpoint, write_safetensors
 
 pytestmark = pytest.mark.usefixtures("one_thread")
-REPOSITORY = Path(__file__).parents[2]
 SCALE = 0.05
 SMALL = ("--image-scale", str(SCALE), "--device", "cpu")
 # In the order of the rows.
