@@ -108,3 +108,28 @@ def test_a_command_in_the_background_ignores_ctrl_c_and_ends_when_it_is_told_to(
     process.terminate()
     assert process.communicate(timeout=GRACE_S)[1] == "\nparity: interrupted; the same command resumes\n"
     assert process.returncode == 130
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_nox_waits_for_what_an_interrupted_command_has_to_say(number: signal.Signals):
+    """A terminal sends Ctrl-C to both; SIGTERM is often sent to nox alone."""
+    python = os.environ.get("PARITY_NOX_PYTHON")
+    if python is None:
+        pytest.skip("not started by nox")
+    command = (
+        "import signal, sys, time\n"
+        "def end(*_): print('ended', flush=True); time.sleep(1); print('said', flush=True); sys.exit(7)\n"
+        f"signal.signal({int(number)}, end); print('ready', flush=True); time.sleep(60)"
+    )
+    program = (
+        f"import os, sys, noxfile; sys.exit(noxfile.run_to_its_end([sys.executable, '-c', {command!r}], dict(os.environ)))"
+    )
+    with subprocess.Popen(
+        [python, "-c", f"import os, sys, noxfile; sys.exit({call})"], cwd=PROJECT, stdout=subprocess.PIPE, text=True,
+        preexec_fn=lambda: signal.signal(number, signal.SIG_DFL),
+    ) as process:  # fmt: skip
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        process.send_signal(number)
+        assert process.communicate(timeout=10)[0] == "ended\nsaid\n"
+    assert process.returncode == 7
