@@ -6,14 +6,17 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
-from collections.abc import Sequence
+import time
+from collections.abc import Mapping, Sequence
 from types import FrameType
 from typing import Any
 
 INTERRUPTIONS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 USUAL_ACTIONS = (signal.SIG_DFL, signal.default_int_handler)
 GRACE_S = 5.0  # for what a process has to put away
+SIGNAL_S = 0.5  # between the processes of a group that gets one
 # Runs before the program, in its process: the kernel is to kill it when the thread that started it ends, and Ctrl-C, which a
 # terminal sends to everybody, is left to the command. 1 is PR_SET_PDEATHSIG. The command may have ended before that is set.
 LEASH = """
@@ -43,22 +46,24 @@ class _State:
 _state = _State()
 
 
-def start_child(command: Sequence[str], **options: Any) -> subprocess.Popen[str]:
+def start_child(command: Sequence[str], *, env: Mapping[str, str], **options: Any) -> subprocess.Popen[str]:
     """Start a process that ends when this one does, also when this one is killed; text in UTF-8.
 
     It ends with the thread that starts it, too.
 
     Args:
         command: Path of the program, and its arguments.
+        env: Its variables; HOME is added where there is no home, which Keras would take for a folder named ``~``.
         options: As of `subprocess.Popen`.
 
     Raises:
         Interrupted: The command is being ended.
     """
     leash = [sys.executable, "-I", "-S", "-c", LEASH, str(os.getpid())]
+    home = {} if os.path.expanduser("~") != "~" else {"HOME": tempfile.gettempdir()}  # noqa: PTH111
     with _state.lock:
         check_interrupted()
-        child = subprocess.Popen([*leash, *command], text=True, encoding="utf-8", **options)
+        child = subprocess.Popen([*leash, *command], env={**home, **env}, text=True, encoding="utf-8", **options)
         _state.running.add(child)
     return child
 
@@ -75,12 +80,18 @@ def end_child(child: subprocess.Popen[str]) -> None:
         _state.running.discard(child)
 
 
-def check_interrupted() -> None:
+def check_interrupted(*, killed: bool = False) -> None:
     """Go no further in a command that is being ended: what a process said last is then no result.
+
+    Args:
+        killed: Whether a process was ended by a signal: the same one may be on its way to this process.
 
     Raises:
         Interrupted: It is.
     """
+    until = time.monotonic() + (SIGNAL_S if killed else 0)
+    while not _state.interrupted and time.monotonic() < until:
+        time.sleep(0.02)
     if _state.interrupted:
         raise Interrupted
 

@@ -82,9 +82,10 @@ class Worker:
             line = stdout.readline()
         except (BrokenPipeError, OSError):
             line = ""
-        check_interrupted()
         if not line:
-            raise WorkerError(f"the process ended with code {self._process.wait()}; see {self.log}")
+            code = self._process.wait()
+            check_interrupted(killed=code < 0)
+            raise WorkerError(f"the process ended with code {code}; see {self.log}")
         answer: dict[str, Any] = json.loads(line)
         if "error" in answer:
             raise WorkerError(answer["error"])

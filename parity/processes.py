@@ -82,7 +82,7 @@ def run_side(side: str, arguments: Sequence[str], *, log: Path, listen: Listener
             code = process.wait()
         finally:
             end_child(process)
-    check_interrupted()
+    check_interrupted(killed=code in KILLED)
     if code:
         raise _explain_end(side, arguments, code, log, said)
 

@@ -121,9 +121,7 @@ def test_nox_waits_for_what_an_interrupted_command_has_to_say(number: signal.Sig
         "def end(*_): print('ended', flush=True); time.sleep(1); print('said', flush=True); sys.exit(7)\n"
         f"signal.signal({int(number)}, end); print('ready', flush=True); time.sleep(60)"
     )
-    program = (
-        f"import os, sys, noxfile; sys.exit(noxfile.run_to_its_end([sys.executable, '-c', {command!r}], dict(os.environ)))"
-    )
+    call = f"noxfile.run_to_its_end([sys.executable, '-c', {command!r}], dict(os.environ))"
     with subprocess.Popen(
         [python, "-c", f"import os, sys, noxfile; sys.exit({call})"], cwd=PROJECT, stdout=subprocess.PIPE, text=True,
         preexec_fn=lambda: signal.signal(number, signal.SIG_DFL),

@@ -279,7 +279,7 @@ def test_a_training_that_is_terminated_beside_its_epochs_leaves_no_decoded_image
 def test_bad_options_end_with_2_and_one_message(
     options: str, message: str, data_set: Path, tmp_path: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(train_command, "KERAS_IMAGENET", tmp_path / "resnet50v2.h5")
+    monkeypatch.setenv("HOME", str(tmp_path))
     assert main(words_of(data_set, tmp_path / "out", *options.split())) == 2
     stderr = capsys.readouterr().err
     assert stderr.startswith(f"error: {message}")
@@ -371,9 +371,10 @@ def test_start_weights_are_drawn_from_the_seed():
 
 
 def test_the_imagenet_file_is_that_of_keras(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    path = tmp_path / "weights.h5"
+    path = tmp_path / train_command.KERAS_IMAGENET
+    path.parent.mkdir(parents=True)
     path.write_bytes(b"not weights")
-    monkeypatch.setattr(train_command, "KERAS_IMAGENET", path)
+    monkeypatch.setenv("HOME", str(tmp_path))
     assert make_parser().parse_args(words_of(tmp_path, tmp_path)[:5]).weights == "imagenet"
-    with pytest.raises(WeightsError, match=r"`checkpoint` must be an \.npz .* in .*weights\.h5"):
+    with pytest.raises(WeightsError, match=r"`checkpoint` must be an \.npz .* in .*notop\.h5"):
         make_start_model(Namespace(arch="resnet50v2", weights="imagenet"), 3, SEED)
