@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 
 import typer
@@ -22,6 +23,8 @@ def run_app(app: typer.Typer, name: str, *, interrupted: str) -> None:
         interrupted: What is left after an interruption.
     """
     become_interruptible()
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a terminal of another encoding lacks characters of tables and names
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         app()
     except BadInputError as error:

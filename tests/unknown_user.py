@@ -1,4 +1,5 @@
-"""Programs as a container may run them: by a user whom the system does not know, with no home, no terminal and no input."""
+"""Programs as a container may run them: by a user whom the system does not know, with no home, no input, and a terminal
+that knows no more than ASCII."""
 
 from __future__ import annotations
 
@@ -25,7 +26,7 @@ def run_as_unknown_user(*words: object, folder: Path) -> subprocess.CompletedPro
     ask = [*UNKNOWN, sys.executable, "-c", "import pathlib; pathlib.Path.home()"]
     if "determine home directory" not in subprocess.run(ask, capture_output=True, text=True, check=False).stderr:
         pytest.skip("there can be no unknown user here")
-    environment = [f"PYTHONPATH={PROJECT}", f"TMPDIR={folder}", "OMP_NUM_THREADS=1"]
+    environment = [f"PYTHONPATH={PROJECT}", f"TMPDIR={folder}", "OMP_NUM_THREADS=1", "PYTHONIOENCODING=ascii"]
     return subprocess.run(
         [*UNKNOWN, *environment, sys.executable, *map(str, words)], cwd=folder, stdin=subprocess.DEVNULL, capture_output=True,
         text=True, check=False, timeout=300,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import math
 import random
 import sys
@@ -27,6 +28,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     options = make_parser().parse_args(arguments)
     memory.keep_freed_memory()
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a terminal of another encoding lacks characters of names
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         with interruptible(), explained_losses():
             return options.run(options) or 0
@@ -207,7 +210,8 @@ def _add_train(commands: Any) -> None:
         "--workers",
         type=_count,
         metavar="N",
-        help="processes that read images (default: by device and cores, up to 16; 0 for the legacy order)",
+        help="processes that read images, which hand them over in shared memory (default: by device and cores, up to 16; 0 for the "
+        "legacy order)",
     )
     add(
         "--image-cache",
@@ -337,7 +341,13 @@ def _add_checkpoint_options(command: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="file of `convert` or `train`, or a legacy checkpoint that `convert` could read",
     )
-    add("--workers", type=_count, default=0, metavar="N", help="processes that read images (default: %(default)s)")
+    add(
+        "--workers",
+        type=_count,
+        default=0,
+        metavar="N",
+        help="processes that read images, and hand them over in shared memory (default: %(default)s)",
+    )
 
 
 def _add_splits_option(command: argparse.ArgumentParser) -> None:

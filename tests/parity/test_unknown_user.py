@@ -74,6 +74,16 @@ def test_the_command_lines_start_without_a_home(package: str, tmp_path: Path):
     assert "Usage" in done.stdout
 
 
+def test_a_terminal_that_lacks_characters_is_shown_others(tmp_path: Path):
+    program = (
+        "import typer; from parity.options import run_app; app = typer.Typer()\n"
+        "@app.command()\ndef run():\n    print('–')\n"
+        "run_app(app, 'parity', interrupted='')\n"
+    )
+    done = run_as_unknown_user("-c", program, folder=tmp_path)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "\\u2013\n", "")
+
+
 def test_a_side_has_a_home_where_the_command_has_none(tmp_path: Path):
     program = (
         "import sys; from pathlib import Path; from parity.processes import run_side\n"

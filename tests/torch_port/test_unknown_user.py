@@ -27,9 +27,9 @@ def test_commands_run_without_a_home(data_set: Path, checkpoint: Path, tmp_path:
     data, known = ("--data", str(data_set), *small), ("--checkpoint", str(checkpoint))
     commands = [
         ["train", *data, "--weights", "imagenet", "--out", str(tmp_path / "i")],
-        ["train", *data, "--weights", "none", "--epochs", "1", "--out", str(tmp_path / "t")],
-        ["evaluate", *data, *known, "--out", str(tmp_path / "e")],
-        ["gradcam", *data, *known, "--samples", "1", "--out", str(tmp_path / "g")],
+        ["train", *data, "--weights", "none", "--epochs", "1", "--out", str(tmp_path / "größe")],
+        ["evaluate", *data, *known, "--out", str(tmp_path / "é")],
+        ["gradcam", *data, *known, "--samples", "1", "--out", str(tmp_path / "ü")],
         ["predict", str(data_set / "images"), *known, *small, "--out", str(tmp_path / "p.csv")],
     ]
     temporary = tmp_path / "for a while"
