@@ -1,6 +1,7 @@
 """Every target of the project: one target, one verb, one line. ``nox -l`` lists them."""
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ nox.options.reuse_existing_virtualenvs = True
 nox.options.sessions = ["tests", "lint"]
 
 PYTHON = "3.11"
+INTERRUPTIONS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 HAS_LEGACY = any(Path("legacy_tf").glob("*.py"))
 WHOLE_RUNS = [folder for folder in ("tests/guard", "tests/end_to_end") if Path(folder).is_dir()]
 HAS_GPU = any(Path("/dev").glob("nvidia[0-9]*")) or Path("/dev/dxg").exists()  # as in parity/devices.py
@@ -40,9 +42,21 @@ def run_parity(session: nox.Session, *words: str, package: str = "parity") -> No
     """Run ``python -m parity`` in the core environment and leave with its exit code."""
     sync(session, "requirements-core.txt")
     python = Path(session.bin) / "python"
-    code = subprocess.call([str(python), "-m", package, *words, *session.posargs], env=session_environment(session))
+    code = run_to_its_end([str(python), "-m", package, *words, *session.posargs], session_environment(session))
     if code:
         raise SystemExit(code)
+
+
+def run_to_its_end(command: list[str], environment: dict[str, str]) -> int:
+    """Run a command and return its exit code. What interrupts nox is handed on: the command ends its processes and says so."""
+    process = subprocess.Popen(command, env=environment)
+    listened = [number for number in INTERRUPTIONS if signal.getsignal(number) != signal.SIG_IGN]
+    before = {number: signal.signal(number, lambda number, _: process.send_signal(number)) for number in listened}
+    try:
+        return process.wait()
+    finally:
+        for number, action in before.items():
+            signal.signal(number, action)
 
 
 def session_environment(session: nox.Session) -> dict[str, str]:

@@ -140,5 +140,5 @@ def _describe(data: Path, host: dict[str, Any]) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Run the command line; bad input is one message and exit code 2."""
+    """Run the command line."""
     run_app(app, "bench", interrupted="what was measured so far is in the folder of the results")

@@ -31,7 +31,7 @@ def find_gpu() -> dict[str, str] | None:
     """Return name and driver of the first GPU, as NVIDIA's tool says them; None without one."""
     try:
         words = ["nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader"]
-        line = subprocess.run(words, capture_output=True, text=True, check=True).stdout.splitlines()[0]
+        line = subprocess.run(words, capture_output=True, encoding="utf-8", check=True).stdout.splitlines()[0]
     except (OSError, subprocess.CalledProcessError, IndexError):
         return None
     name, driver = (word.strip() for word in line.split(","))

@@ -171,5 +171,5 @@ def retire(
 
 
 def main() -> None:
-    """Run the command line; bad input is one message and exit code 2."""
-    run_app(app, "parity", interrupted="the same command goes on from here")
+    """Run the command line."""
+    run_app(app, "parity", interrupted="the same command resumes")

@@ -1,8 +1,19 @@
 """Bad input, as opposed to a parity mismatch (which is a result, never an exception)."""
 
+import re
+
+# What Python, C++, torch, TensorFlow, cuBLAS and cuDNN say of it, on a CPU and on a GPU.
+OUT_OF_MEMORY = re.compile(
+    r"MemoryError|std::bad_alloc|can't allocate memory|out of memory|OOM when allocating|STATUS_ALLOC_FAILED", re.IGNORECASE
+)
+
 
 class BadInputError(Exception):
     """The user's input cannot be used; the message says what was expected, found, where, and what to do."""
+
+
+class LostSideError(BadInputError):
+    """A side's process was ended from outside, or had no memory left: that says nothing about the port."""
 
 
 def bad_input(subject: str, expectation: str, found: object, place: str, remedy: str) -> BadInputError:
@@ -13,3 +24,8 @@ def bad_input(subject: str, expectation: str, found: object, place: str, remedy:
     """
     shown = found if isinstance(found, str) and found.startswith("<") else repr(found)
     return BadInputError(f"`{subject}` must {expectation}, got {shown} in {place}; {remedy}")
+
+
+def is_out_of_memory(words: str) -> bool:
+    """Return whether an error's words say that there was too little memory, which says nothing about the side."""
+    return OUT_OF_MEMORY.search(words) is not None

@@ -9,10 +9,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from parity.contract import RunSpec
-from parity.errors import BadInputError
+from parity.errors import BadInputError, LostSideError
 from parity.files import write_whole
 from parity.processes import Listener, run_side
-from parity.recorder import is_out_of_memory
 from parity.reuse import PACKAGES
 from parity.workspace import EVALUATION_ERROR, Workspace
 
@@ -37,7 +36,8 @@ def evaluated(workspace: Workspace, side: str, listen: Listener) -> Iterator[Non
 def _evaluate(workspace: Workspace, side: str, listen: Listener) -> None:
     """Run the side's own ``evaluate`` on the raw files, unless its output is current.
 
-    What the legacy refuses is bad input; what the port alone refuses is a finding, left for the gates.
+    What the legacy refuses is bad input; what the port alone refuses is a finding, left for the gates. A port that was killed
+    has refused nothing.
     """
     step = f"{PACKAGES[side]} evaluate"
     listen({"side": side, "step": step, "done": 0, "of": 1})
@@ -54,7 +54,7 @@ def _evaluate(workspace: Workspace, side: str, listen: Listener) -> None:
             run_side(side, evaluation_command(side, spec, checkpoint, out), log=log, listen=listen)
             write_whole(stamp, key)
         except BadInputError as error:
-            if side == "legacy" or CANNOT_WRITE in str(error) or is_out_of_memory(str(error)):
+            if side == "legacy" or isinstance(error, LostSideError) or CANNOT_WRITE in str(error):
                 raise
             write_whole(out / EVALUATION_ERROR, str(error))
     listen({"side": side, "step": step, "done": 1, "of": 1})

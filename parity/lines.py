@@ -12,6 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
 
+from parity.children import check_interrupted, end_child, start_child
 from parity.processes import SHARE_GPU, interpreter
 from parity.workspace import PROJECT
 
@@ -53,9 +54,9 @@ class Worker:
         self.log = log
         variables = {**os.environ, **SHARE_GPU, "PYTHONPATH": str(PROJECT), **environment}
         with log.open("a", encoding="utf-8") as errors:
-            self._process = subprocess.Popen(
+            self._process = start_child(
                 [interpreter(side), "-m", *program], cwd=PROJECT, env=variables,
-                text=True, encoding="utf-8", stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors,
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors,
             )  # fmt: skip
 
     @property
@@ -82,7 +83,9 @@ class Worker:
         except (BrokenPipeError, OSError):
             line = ""
         if not line:
-            raise WorkerError(f"the process ended with code {self._process.wait()}; see {self.log}")
+            code = self._process.wait()
+            check_interrupted(killed=code < 0)
+            raise WorkerError(f"the process ended with code {code}; see {self.log}")
         answer: dict[str, Any] = json.loads(line)
         if "error" in answer:
             raise WorkerError(answer["error"])
@@ -90,8 +93,7 @@ class Worker:
 
     def close(self) -> None:
         """End the process."""
-        self._process.terminate()
-        self._process.wait()
+        end_child(self._process)
         for stream in (self._process.stdin, self._process.stdout):
             if stream is not None:
                 with suppress(BrokenPipeError):  # of what the process did not live to read

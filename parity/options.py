@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import sys
 
 import typer
 
+from parity.children import Interrupted, become_interruptible
 from parity.errors import BadInputError, bad_input
 from parity.files import cannot_write, is_of_a_place
 
@@ -14,13 +16,16 @@ INTERRUPTED_EXIT_CODE = 130
 
 
 def run_app(app: typer.Typer, name: str, *, interrupted: str) -> None:
-    """Run a command line; bad input is one message and exit code 2.
+    """Run a command line; bad input is one message and exit code 2, Ctrl-C, SIGTERM and SIGHUP are one and exit code 130.
 
     Args:
         app: The command line.
         name: What messages begin with.
         interrupted: What is left after an interruption.
     """
+    become_interruptible()
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a terminal of another encoding lacks characters of tables and names
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         app()
     except BadInputError as error:
@@ -31,7 +36,7 @@ def run_app(app: typer.Typer, name: str, *, interrupted: str) -> None:
             raise
         print(f"\n{name}: {cannot_write(error, error.filename or 'a file')}", file=sys.stderr)
         sys.exit(BAD_INPUT_EXIT_CODE)
-    except KeyboardInterrupt:
+    except Interrupted:
         print(f"\n{name}: interrupted; {interrupted}", file=sys.stderr)
         sys.exit(INTERRUPTED_EXIT_CODE)
 

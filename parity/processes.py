@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from parity.errors import BadInputError, bad_input
+from parity.children import INTERRUPTIONS, check_interrupted, end_child, start_child
+from parity.errors import BadInputError, LostSideError, bad_input, is_out_of_memory
 from parity.workspace import PROJECT
 
 INTERPRETER_VARIABLES = {"legacy": "PARITY_LEGACY_PYTHON", "port": "PARITY_PORT_PYTHON"}
 BAD_INPUT = 2
 LOG_LINES_SHOWN = 12
+# The code of a process that was ended from outside: from subprocess, and from a shell around it or after Ctrl-C.
+KILLED = {code: number for number in (signal.SIGKILL, *INTERRUPTIONS) for code in (-number, 128 + number)}
+RESUMES = "what was recorded stays, and the same command resumes"
+FREE_MEMORY = f"free memory, take fewer --images, or on a GPU use --device cpu; {RESUMES}"
 # glibc gives every large array back to the system and has it zeroed again for the next one, which costs either side up to a
 # third of its time. It changes no number.
 KEEP_MEMORY = {
@@ -60,8 +66,8 @@ def run_side(side: str, arguments: Sequence[str], *, log: Path, listen: Listener
     environment = {**KEEP_MEMORY, **os.environ, **SHARE_GPU, "PYTHONPATH": str(PROJECT), "PYTHONUNBUFFERED": "1"}
     with (
         log.open("w", encoding="utf-8") as errors,
-        subprocess.Popen(
-            [interpreter(side), *arguments], cwd=PROJECT, env=environment, text=True, encoding="utf-8",
+        start_child(
+            [interpreter(side), *arguments], cwd=PROJECT, env=environment,
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors,
         ) as process,
     ):  # fmt: skip
@@ -76,11 +82,11 @@ def run_side(side: str, arguments: Sequence[str], *, log: Path, listen: Listener
                 else:
                     listen(message)
             code = process.wait()
-        except BaseException:
-            process.terminate()
-            raise
+        finally:
+            end_child(process)
+    check_interrupted(killed=code in KILLED)
     if code:
-        raise BadInputError(said or _last_words(side, arguments, code, log))
+        raise _explain_end(side, arguments, code, log, said)
 
 
 def _read_message(line: str) -> dict[str, Any] | None:
@@ -93,9 +99,19 @@ def _read_message(line: str) -> dict[str, Any] | None:
     return message if isinstance(message, dict) else None
 
 
-def _last_words(side: str, arguments: Sequence[str], code: int, log: Path) -> str:
+def _explain_end(side: str, arguments: Sequence[str], code: int, log: Path, said: str) -> BadInputError:
+    """Return why a side's program ended: what it said itself, or that it was ended, or its last words."""
+    if said:
+        return BadInputError(said)
     lines = [line for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
-    if code == BAD_INPUT and lines:
-        return lines[-1]
+    last, program = lines[-1] if lines else "", " ".join(arguments[:3])
+    if is_out_of_memory(last):
+        return LostSideError(f"the {side} side had too little memory in {program} ({last.strip()}); {FREE_MEMORY}")
+    if code in KILLED:
+        number = KILLED[code]
+        remedy = f"the system does so when memory runs out: {FREE_MEMORY}" if number is signal.SIGKILL else RESUMES
+        return LostSideError(f"the {side} side was ended by {number.name} in {program}; {remedy}")
+    if code == BAD_INPUT and last:
+        return BadInputError(last)
     shown = "\n  ".join(lines[-LOG_LINES_SHOWN:])
-    return f"the {side} side stopped with code {code} in {' '.join(arguments[:3])}; its last words, from {log}:\n  {shown}"
+    return BadInputError(f"the {side} side stopped with code {code} in {program}; its last words, from {log}:\n  {shown}")

@@ -8,7 +8,6 @@ from __future__ import annotations
 import importlib.util
 import json
 import platform
-import re
 import sys
 import traceback
 from collections.abc import Iterable, Iterator, Sized
@@ -17,8 +16,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from parity.artefact import ArtefactError, RecordingWriter, hash_file
-from parity.errors import BadInputError, bad_input
+from parity.errors import BadInputError, LostSideError, is_out_of_memory
 from parity.files import cannot_write, is_of_a_place
+from parity.processes import FREE_MEMORY
 from parity.reuse import INSTALLED, find_lock, hash_code, is_current, recording_key
 from parity.workspace import PROJECT, Workspace
 
@@ -38,24 +38,6 @@ def track(items: Iterable[T], side: str, step: str) -> Iterator[T]:
     for done, item in enumerate(items, start=1):
         yield item
         report_progress(side, step, done, of)
-
-
-# What torch, TensorFlow, cuBLAS and cuDNN say of it, on a CPU and on a GPU; torch raises plain RuntimeErrors for some.
-OUT_OF_MEMORY = re.compile(r"out of memory|can't allocate memory|OOM when allocating|STATUS_ALLOC_FAILED", re.IGNORECASE)
-
-
-def is_out_of_memory(words: str) -> bool:
-    """Return whether an error's words say that there was too little memory, which says nothing about the side."""
-    return OUT_OF_MEMORY.search(words) is not None
-
-
-def out_of_memory(side: str, place: str, words: str) -> BadInputError:
-    """Return the error that says what to do about it."""
-    found = words.splitlines()[0]
-    return bad_input(
-        f"memory of the {side} side", "be enough", found, place,
-        "end what else uses that memory, or use --device cpu; the same command resumes",
-    )  # fmt: skip
 
 
 def inputs_are_current(workspace: Workspace, key: str) -> bool:
@@ -79,12 +61,14 @@ def record_gate(side: Any, gate: str, key: str) -> None:
         except (BadInputError, OSError):
             raise
         except Exception as error:
-            if isinstance(error, MemoryError) or is_out_of_memory(str(error)):
-                raise out_of_memory(side.name, f"gate {gate}", f"{type(error).__name__}: {error}") from error
+            said = f"{type(error).__name__}: {error}"
+            if is_out_of_memory(said):
+                where = f"in gate {gate} ({said.splitlines()[0]})"
+                raise LostSideError(f"the {side.name} side had too little memory {where}; {FREE_MEMORY}") from error
             if side.name == "legacy":
                 raise
             traceback.print_exc()
-            out.write_value("error", f"{type(error).__name__}: {error}")
+            out.write_value("error", said)
 
 
 class SideRecorder:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import math
 import random
 import sys
@@ -11,6 +12,8 @@ from typing import Any
 
 from torch_port import memory
 from torch_port.errors import InputError
+from torch_port.interruption import interruptible
+from torch_port.lost_workers import explained_losses
 from torch_port.names import ARCHITECTURES, CLASSES, EPOCH_ORDERS, PRECISIONS, RESOLUTIONS, SPLITS
 
 BAD_INPUT = 2
@@ -18,11 +21,18 @@ INTERRUPTED = 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command and return its exit code: 0, 1 if images were skipped, or 2 for bad input, with one message on stderr."""
+    """Run a command and return its exit code, with one message on stderr unless it is 0.
+
+    Returns:
+        0, 1 if images were skipped, 2 for bad input or a lost worker, 130 after Ctrl-C, SIGTERM or SIGHUP.
+    """
     options = make_parser().parse_args(arguments)
     memory.keep_freed_memory()
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a terminal of another encoding lacks characters of names
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
-        return options.run(options) or 0
+        with interruptible(), explained_losses():
+            return options.run(options) or 0
     except InputError as error:
         print(f"error: {error.text()}", file=sys.stderr)
         return BAD_INPUT
@@ -230,7 +240,8 @@ def _add_train(commands: Any) -> None:
         "--workers",
         type=_count,
         metavar="N",
-        help="processes that read images (default: by device and cores, up to 16; 0 for the legacy order)",
+        help="processes that read images, which hand them over in shared memory (default: by device and cores, up to 16; "
+        "0 for the legacy order)",
     )
     add(
         "--image-cache",
@@ -366,7 +377,13 @@ def _add_checkpoint_options(command: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="file of `convert` or `train`, or a legacy checkpoint that `convert` could read",
     )
-    add("--workers", type=_count, default=0, metavar="N", help="processes that read images (default: %(default)s)")
+    add(
+        "--workers",
+        type=_count,
+        default=0,
+        metavar="N",
+        help="processes that read images, and hand them over in shared memory (default: %(default)s)",
+    )
 
 
 def _add_splits_option(command: argparse.ArgumentParser) -> None:

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import torch
 from sklearn.utils.class_weight import compute_class_weight
@@ -18,6 +17,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler, SequentialSampler, de
 
 from torch_port.device_augmentation import DeviceAugmentation, DrawnImages, Parameters
 from torch_port.errors import DataError
+from torch_port.image_loader import ImageLoader
 from torch_port.images import check_images, read_image
 from torch_port.metadata import get_classes_labels, get_dataframe
 from torch_port.names import CLASSES, EPOCH_ORDERS, SPLITS
@@ -199,13 +199,12 @@ def make_loaders(
             (DeviceAugmentation if drawn else make_augmentations)(image_scale, quirks=quirks),
         )
         batches = _make_batches(dataset, batch_size, order=epoch_order, seed=seed if name == "train" else None)
-        loaders[name] = DataLoader(
+        loaders[name] = ImageLoader(
             dataset,
             batch_sampler=batches,
             num_workers=num_workers,
             persistent_workers=num_workers > 0,
             pin_memory=pin_memory,
-            worker_init_fn=_start_worker,
             collate_fn=collate_drawn if drawn else None,
         )
     return loaders, class_names
@@ -243,17 +242,7 @@ def make_evaluation_loader(source: DataLoader, image_scale: float, *, quirks: Qu
     known = source.dataset
     augmentations = test_augmentations(image_scale, quirks=quirks)
     dataset = LungHistDataset(known.images, known.labels, known.num_classes, augmentations, known.read)
-    return DataLoader(
-        dataset,
-        batch_size=source.batch_sampler.batch_size,
-        num_workers=source.num_workers,
-        worker_init_fn=source.worker_init_fn,
-    )
-
-
-def _start_worker(worker: int) -> None:
-    """Let OpenCV compute in one thread, as torch does in a worker: the other CPUs are for the other workers."""
-    cv2.setNumThreads(0)  # 1 would wait for ever for threads that a fork leaves behind
+    return ImageLoader(dataset, batch_size=source.batch_sampler.batch_size, num_workers=source.num_workers)
 
 
 def _make_batches(dataset: LungHistDataset, batch_size: int, *, order: str, seed: int | None) -> Sampler:

@@ -16,12 +16,13 @@ from typing import Any, NoReturn
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, default_collate
 from tqdm import tqdm
 
 from torch_port import evaluate
 from torch_port.data import check_options
 from torch_port.errors import DataError, InputError, count_of
+from torch_port.image_loader import ImageLoader
 from torch_port.images import read_image
 from torch_port.inference import Predictor, make_predictor
 from torch_port.model import Classifier
@@ -95,7 +96,7 @@ def predict_missing(
         InputError: A row or a map cannot be written.
     """
     files = ImageFiles(missing, options.image_scale)
-    loader = DataLoader(files, options.batch_size, num_workers=options.workers, collate_fn=collate)
+    loader = ImageLoader(files, batch_size=options.batch_size, num_workers=options.workers, collate_fn=collate)
     skipped = 0
     with tqdm(total=total, initial=total - len(missing), desc="predict", unit="image") as bar:
         for rows, faults in predict_files(make_predictor(model, precision=options.precision), loader, device):
@@ -186,7 +187,7 @@ def collate(items: Sequence[tuple[Path, Tensor | str]]) -> tuple[list[Path], Ten
     """Return the files that can be read, their images (N, 3, H, W) or None, and the other files."""
     images = {path: image for path, image in items if isinstance(image, Tensor)}
     faults = {path: fault for path, fault in items if isinstance(fault, str)}
-    return list(images), torch.stack(list(images.values())) if images else None, faults
+    return list(images), default_collate(list(images.values())) if images else None, faults
 
 
 def predict_files(predict: Predictor, loader: DataLoader, device: torch.device) -> Iterator[tuple[list[Row], Faults]]:

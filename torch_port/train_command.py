@@ -43,7 +43,7 @@ from torch_port.training import BEST_WEIGHTS, HISTORY, LAST_CHECKPOINT, Hardware
 from torch_port.training_module import ClassifierTraining
 from torch_port.weights import load_backbone
 
-KERAS_IMAGENET = Path.home() / ".keras" / "models" / "resnet50v2_weights_tf_dim_ordering_tf_kernels_notop.h5"
+KERAS_IMAGENET = ".keras/models/resnet50v2_weights_tf_dim_ordering_tf_kernels_notop.h5"  # in the home folder
 MODEL_STREAM, DROPOUT_STREAM, DATA_STREAM = range(3)
 
 
@@ -187,16 +187,18 @@ def find_start_weights(weights: str) -> Path:
     """Return the file of the start weights; ``imagenet`` is the file that Keras has downloaded.
 
     Raises:
-        InputError: Keras has not downloaded it.
+        InputError: Keras has not downloaded it, or there is no home folder where it could be.
     """
     if weights != "imagenet":
         return Path(weights)
-    if not KERAS_IMAGENET.is_file():
-        raise refuse(
-            "weights", "be downloaded by Keras first", "no such file", KERAS_IMAGENET,
-            f"copy {KERAS_IMAGENET.name} there, give --weights FILE, or --weights none to start at random",
-        )  # fmt: skip
-    return KERAS_IMAGENET
+    own = "give --weights FILE, or --weights none to start at random"
+    try:
+        path = Path.home() / KERAS_IMAGENET
+    except RuntimeError as error:  # no HOME, and a user whom the system does not know, as in containers
+        raise refuse("weights", "be in the home folder, where Keras keeps them", "no home folder", "HOME", own) from error
+    if not path.is_file():
+        raise refuse("weights", "be downloaded by Keras first", "no such file", path, f"copy {path.name} there, {own}")
+    return path
 
 
 def write_outcome(

@@ -21,6 +21,7 @@ from torch_port.callbacks import BestWeightsCallback, EarlyStoppingCallback, Pla
 from torch_port.checkpoint_io import LastCheckpoint, SafetensorsIO
 from torch_port.errors import InputError, PlaceError
 from torch_port.history import History, HistoryRecorder
+from torch_port.lost_workers import explained_losses
 from torch_port.progress import ProgressCallback
 from torch_port.resumption import make_order_callbacks
 from torch_port.schedule import EarlyStopping, ReduceLROnPlateau
@@ -141,7 +142,7 @@ def train_model(
         *([LastCheckpoint(last)] if resumable else []),
     ]
     training.train()  # Lightning keeps the mode that it finds
-    with warnings.catch_warnings(), _explain_end():
+    with warnings.catch_warnings(), explained_losses(), _explain_end():
         for hint in HINTS:
             warnings.filterwarnings("ignore", message=hint)
         trainer = make_trainer(log_dir, hardware, kept)

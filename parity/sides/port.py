@@ -14,8 +14,9 @@ import torch
 
 from parity.artefact import permute_axes
 from parity.contract import CLASSES
+from parity.errors import is_out_of_memory
 from parity.files import write_whole
-from parity.recorder import is_out_of_memory, track
+from parity.recorder import track
 from parity.workspace import Workspace
 from torch_port import data, model, weights
 from torch_port.errors import InputError

@@ -15,7 +15,7 @@ def git(root: Path, *words: str) -> str:
         BadInputError: There is no git or no repository, or the command fails.
     """
     try:
-        done = subprocess.run(["git", *words], cwd=root, capture_output=True, text=True, check=False)
+        done = subprocess.run(["git", *words], cwd=root, capture_output=True, encoding="utf-8", check=False)
     except OSError as error:
         raise bad_input("git", "be installed", str(error), str(root), "install git") from error
     if done.returncode:

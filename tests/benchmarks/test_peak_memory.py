@@ -68,7 +68,10 @@ def test_pages_that_processes_share_are_counted_once(start: Start):
 def test_the_peak_stays_when_memory_is_given_back(start: Start):
     program = f"import time; print('ready', flush=True); {ALLOCATE}; time.sleep({3 * INTERVAL_S}); del held; {WAIT}"
     with PeakMemory(start(program)) as found:
-        time.sleep(6 * INTERVAL_S)
+        until = time.monotonic() + 30  # the machine may have other things to do
+        time.sleep(2 * INTERVAL_S)
+        while proportional_set_size(found.pid) > 50e6 and time.monotonic() < until:
+            time.sleep(INTERVAL_S)
         now = proportional_set_size(found.pid)
     assert now < 50e6
     assert found.bytes == pytest.approx(SIZE, rel=0.2)

@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import jsonschema
@@ -194,6 +195,28 @@ def test_a_folder_in_use_is_refused(baseline: Finished, words):
         process.communicate("")
     assert finished.code == 2
     assert "no other run uses" in finished.stderr
+
+
+def test_a_terminated_run_leaves_no_process_and_says_how_to_go_on(words, tmp_path: Path):
+    """While the port is recorded and the legacy's `evaluate` runs beside it; the signal reaches the command alone."""
+    folder = tmp_path / "run"
+    command = [sys.executable, "-m", "parity", "run", "--out", folder, *words, "--gates", "freeze,decode,decisions"]
+    process = subprocess.Popen(
+        [*map(str, command)], cwd=PROJECT, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )  # fmt: skip
+    logs = [folder / "log" / name for name in ("legacy-evaluate.txt", "port.txt")]
+    deadline = time.monotonic() + 300
+    while not all(log.exists() for log in logs) and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.terminate()
+    _, stderr = process.communicate(timeout=15)
+    assert process.returncode == 130, stderr
+    assert stderr.endswith("\nparity: interrupted; the same command resumes\n")
+    assert "Traceback" not in stderr
+    assert (folder / "legacy" / "decode" / "manifest.json").exists()
+    assert not (folder / "report" / "report.json").exists()
+    with pytest.raises(ProcessLookupError):
+        os.killpg(process.pid, 0)
 
 
 def test_strange_file_names_go_through_and_are_escaped(baseline: Finished):

@@ -1,4 +1,4 @@
-"""What either `evaluate` refuses: bad input, or a finding about the port."""
+"""What the sides' own ``evaluate`` commands leave when they end other than well."""
 
 from __future__ import annotations
 
@@ -7,46 +7,78 @@ from pathlib import Path
 import pytest
 
 from parity.artefact import RecordingWriter
-from parity.contract import RunSpec
-from parity.errors import BadInputError
-from parity.evaluation import evaluated
-from parity.processes import INTERPRETER_VARIABLES
+from parity.errors import BadInputError, LostSideError
+from parity.evaluation import evaluated, evaluation_command
 from parity.workspace import EVALUATION_ERROR, Workspace
+from tests.parity.gates.conftest import SPEC
 
-SPEC = RunSpec(
-    data="/nowhere", data_sha256="", checkpoint="/nowhere", checkpoint_sha256="", resolution="20x", split="published",
-    split_sha256="", splits=("val",), image_scale=0.08, images=None, profile="probe", arch="resnet50v2", device="cpu",
-    gates=("decisions",),
-)  # fmt: skip
-FINDING = "error: `last_dense` must be a tensor of the network, got nothing in x; convert it again"
-FULL = "error: `out` must be a place that can be written, got No space left on device in x; make room"
+SIDES = ("legacy", "port")
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Workspace:
+    """A run whose images have been predicted by both sides."""
+    found = Workspace(tmp_path / "run")
+    found.spec_path.parent.mkdir(parents=True)
+    SPEC.write_json(found.spec_path)
+    for side in SIDES:
+        with RecordingWriter(found.recording_folder(side, "inference"), key="key"):
+            pass
+    return found
+
+
+def evaluate(workspace: Workspace, side: str, monkeypatch: pytest.MonkeyPatch, ends: str) -> None:
+    """Run the side's command, which writes a file and ends as it is told."""
+    program = workspace.folder / "python"
+    out = workspace.evaluation_output(side)
+    program.write_text(f'#!/bin/sh\nmkdir -p "{out}"; touch "{out}/predictions.csv"; echo "error: no" >&2; {ends}\n')
+    program.chmod(0o755)
+    monkeypatch.setenv(f"PARITY_{side.upper()}_PYTHON", str(program))
+    with evaluated(workspace, side, lambda message: None):
+        pass
+
+
+def test_what_the_port_refuses_is_a_finding(workspace: Workspace, monkeypatch: pytest.MonkeyPatch):
+    evaluate(workspace, "port", monkeypatch, "exit 2")
+    assert (workspace.evaluation_output("port") / EVALUATION_ERROR).read_text() == "error: no"
+
+
+def test_what_the_legacy_refuses_is_bad_input(workspace: Workspace, monkeypatch: pytest.MonkeyPatch):
+    with pytest.raises(BadInputError, match=r"^error: no$"):
+        evaluate(workspace, "legacy", monkeypatch, "exit 2")
+    assert not (workspace.evaluation_output("legacy") / EVALUATION_ERROR).exists()
 
 
 @pytest.mark.parametrize(
-    ("side", "said", "is_finding"), [("port", FINDING, True), ("port", FULL, False), ("legacy", FINDING, False)]
-)
-def test_only_what_the_port_refuses_by_itself_is_a_finding(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, side: str, said: str, is_finding: bool
+    "ends",
+    [
+        "kill -9 $$", "kill -15 $$", "exit 137", "exit 130", "echo MemoryError >&2; exit 1",
+        "echo 'RuntimeError: CUDA error: out of memory' >&2; exit 1",
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("side", SIDES)
+def test_a_side_that_is_killed_is_no_finding_and_is_asked_again(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch, side: str, ends: str
 ):
-    """A full disk says nothing about the port."""
-    program = tmp_path / "python"
-    program.write_text(f"#!/bin/sh\necho '{said}' >&2\nexit 2\n")
-    program.chmod(0o755)
-    monkeypatch.setenv(INTERPRETER_VARIABLES[side], str(program))
-    workspace = Workspace(tmp_path / "run")
-    SPEC.write_json(workspace.spec_path)
-    with RecordingWriter(workspace.recording_folder(side, "inference"), key="key"):
-        pass
+    with pytest.raises(LostSideError):
+        evaluate(workspace, side, monkeypatch, ends)
+    assert not (workspace.evaluation_output(side) / EVALUATION_ERROR).exists()
+    evaluate(workspace, side, monkeypatch, "exit 0")
+    assert (workspace.evaluation_output(side) / "key.txt").read_text() == "key"
 
-    def evaluate() -> None:
-        with evaluated(workspace, side, lambda message: None):
-            pass
 
-    error = workspace.evaluation_output(side) / EVALUATION_ERROR
-    if is_finding:
-        evaluate()
-        assert error.read_text(encoding="utf-8") == said
-    else:
-        with pytest.raises(BadInputError, match="must be a"):
-            evaluate()
-        assert not error.exists()
+FULL = "error: `out` must be a place that can be written, got No space left on device in x; make room"
+
+
+@pytest.mark.parametrize("side", SIDES)
+def test_a_full_disk_is_no_finding(workspace: Workspace, monkeypatch: pytest.MonkeyPatch, side: str):
+    with pytest.raises(BadInputError, match="No space left"):
+        evaluate(workspace, side, monkeypatch, f"echo '{FULL}' >&2; exit 2")
+    assert not (workspace.evaluation_output(side) / EVALUATION_ERROR).exists()
+
+
+def test_both_evaluate_commands_compute_alike():
+    """TensorFlow's own default on a GPU is TF32, which moves probabilities by more than any limit."""
+    words = {side: evaluation_command(side, SPEC, "w", "out") for side in SIDES}
+    found = {side: command[command.index("--precision") + 1] for side, command in words.items()}
+    assert found == {"legacy": "float32", "port": "32-true"}

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from parity.errors import BadInputError
+from parity.errors import BadInputError, LostSideError
 from parity.lines import Worker
 from parity.processes import interpreter, run_side
+from parity.workspace import PROJECT
 
 
 @pytest.fixture(autouse=True)
@@ -52,6 +55,60 @@ def test_a_crash_shows_its_last_words_and_where_they_are(tmp_path: Path):
         run(tmp_path, "raise RuntimeError('boom')")
     assert "RuntimeError: boom" in str(caught.value)
     assert "port.txt" in str(caught.value)
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("shell", [False, True], ids=["itself", "in a shell"])
+def test_a_side_that_was_ended_says_nothing_about_itself(
+    tmp_path: Path, number: signal.Signals, shell: bool, monkeypatch: pytest.MonkeyPatch
+):
+    """By the system where memory runs out, or by somebody; an environment's Python may be a shell around it."""
+    if shell:
+        (tmp_path / "python").write_text(f'#!/bin/sh\n"{sys.executable}" "$@"\nexit $?\n')
+        (tmp_path / "python").chmod(0o755)
+        monkeypatch.setenv("PARITY_PORT_PYTHON", str(tmp_path / "python"))
+    program = f"import os, signal; signal.signal(2, signal.SIG_DFL); print('words', flush=True); os.kill(os.getpid(), {number})"
+    with pytest.raises(LostSideError, match=rf"^the port side was ended by {number.name} in -c ") as caught:
+        run(tmp_path, program)
+    assert str(caught.value).endswith("; what was recorded stays, and the same command resumes")
+    assert ("when memory runs out: free memory, take fewer --images" in str(caught.value)) == (number == signal.SIGKILL)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "raise MemoryError",
+        'raise RuntimeError("[enforce fail at alloc_cpu.cpp:127] DefaultCPUAllocator: can\'t allocate memory: you tried to")',
+        'print("  what():  std::bad_alloc", file=sys.stderr); os.abort()',
+    ],
+)
+def test_a_side_that_has_too_little_memory_says_nothing_about_itself(tmp_path: Path, words: str):
+    with pytest.raises(LostSideError, match=r"^the port side had too little memory in -c .*; free memory, or take fewer"):
+        run(tmp_path, f"import os, sys; {words}")
+
+
+@pytest.mark.parametrize("words", ["os.kill(os.getpid(), 11)", "sys.exit(1)", "sys.exit(3)", "raise KeyError"])
+def test_a_side_that_ends_by_itself_is_not_lost(tmp_path: Path, words: str):
+    with pytest.raises(BadInputError, match=r"^the port side stopped with code (-11|1|3) in -c ") as caught:
+        run(tmp_path, f"import os, sys; {words}")
+    assert not isinstance(caught.value, LostSideError)
+
+
+def test_a_failure_is_one_where_exit_codes_are_thrown_away(tmp_path: Path):
+    """Who ignores SIGCHLD hands that on, and the system then keeps no exit codes: each would be 0."""
+    program = (
+        "import sys, typer; from pathlib import Path\n"
+        "from parity.options import run_app; from parity.processes import run_side\n"
+        "app = typer.Typer()\n@app.command()\ndef run():\n"
+        "    run_side('port', ['-c', 'raise SystemExit(3)'], log=Path(sys.argv[0] + 'log.txt'), listen=print)\n"
+        "sys.argv = [str(Path(sys.argv[1])) + '/']\nrun_app(app, 'parity', interrupted='')\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path)], cwd=PROJECT, capture_output=True, text=True, check=False,
+        preexec_fn=lambda: signal.signal(signal.SIGCHLD, signal.SIG_IGN),
+    )  # fmt: skip
+    assert done.returncode == 2, done
+    assert "the port side stopped with code 3" in done.stderr
 
 
 def test_a_missing_environment_says_how_to_make_it(monkeypatch: pytest.MonkeyPatch):

@@ -8,9 +8,6 @@ import os
 import resource
 import shutil
 import signal
-import subprocess
-import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -22,6 +19,7 @@ import torch
 from PIL import Image
 
 from parity.predictions import read_predictions
+from tests.torch_port.command_processes import start, wait_until
 from torch_port import evaluate, gradcam, predict
 from torch_port.__main__ import main
 from torch_port.errors import InputError
@@ -31,7 +29,6 @@ from torch_port.prediction_table import begin_table
 from torch_port.weights import load_checkpoint, write_safetensors
 
 pytestmark = pytest.mark.usefixtures("one_thread")
-REPOSITORY = Path(__file__).parents[2]
 SCALE = 0.05
 SMALL = ("--image-scale", str(SCALE), "--device", "cpu")
 # In the order of the rows.
@@ -247,16 +244,8 @@ def test_a_folder_of_bad_images_only(tmp_path, checkpoint, capsys):
 def test_killed_it_goes_on_where_it_was(folder, predicted, checkpoint, tmp_path, capsys):
     out, maps = tmp_path / "p.csv", tmp_path / "maps"
     options = words_of(folder, checkpoint, out, "--batch-size", "1", "--workers", "1", "--gradcam", str(maps))
-    process = subprocess.Popen(
-        [sys.executable, "-m", "torch_port", *options],
-        cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )  # fmt: skip
-    until = time.monotonic() + 60
-    while not (out.exists() and len(names_in(out)) >= 2):
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() < until
-        time.sleep(0.001)
+    process = start(*options)
+    wait_until(process, lambda: out.exists() and len(names_in(out)) >= 2)
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
     assert process.returncode == -signal.SIGKILL

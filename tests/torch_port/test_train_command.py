@@ -8,8 +8,6 @@ import shutil
 import signal
 import stat
 import subprocess
-import sys
-import time
 from argparse import Namespace
 from collections.abc import Callable
 from pathlib import Path
@@ -21,6 +19,7 @@ import pytest
 import torch
 from safetensors import safe_open
 
+from tests.torch_port.command_processes import start, wait_until
 from tests.torch_port.opencv import needs_avx2
 from torch_port import data, evaluate, image_cache, train_command
 from torch_port.__main__ import main, make_parser
@@ -30,31 +29,12 @@ from torch_port.images import read_image
 from torch_port.train_command import check_hardware, make_start_model
 
 pytestmark = pytest.mark.usefixtures("one_thread")
-REPOSITORY = Path(__file__).parents[2]
 SEED, EPOCHS = 3, 3
 SMALL = ("--image-scale", "0.03", "--batch-size", "4", "--weights", "none", "--device", "cpu", "--epochs", str(EPOCHS))
 
 
 def words_of(data: Path, out: Path, *more: str) -> list[str]:
     return ["train", "--data", str(data), "--out", str(out), *SMALL, "--seed", str(SEED), *more]
-
-
-def start(*words: str) -> subprocess.Popen[str]:
-    """Start the command in processes of its own."""
-    return subprocess.Popen(
-        [sys.executable, "-m", "torch_port", *words],
-        cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )  # fmt: skip
-
-
-def wait_until(process: subprocess.Popen[str], is_time: Callable[[], bool]) -> None:
-    """Wait while the command runs."""
-    until = time.monotonic() + 120
-    while not is_time():
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() < until
-        time.sleep(0.01)
 
 
 def kill_when(process: subprocess.Popen[str], is_time: Callable[[], bool]) -> None:
@@ -238,13 +218,42 @@ def test_augmented_on_the_device_it_is_the_same_training(trained: Path, data_set
     assert found == expected
 
 
-@pytest.mark.parametrize(("end", "everyone"), [(signal.SIGINT, True), (signal.SIGTERM, False)])
-def test_an_interrupted_training_leaves_no_decoded_images(data_set: Path, tmp_path: Path, end: signal.Signals, everyone: bool):
+@pytest.mark.parametrize(
+    ("end", "everyone", "ignored"),
+    [
+        (signal.SIGINT, True, ()),  # Ctrl-C
+        (signal.SIGTERM, False, ()),
+        (signal.SIGTERM, True, ()),  # systemd
+        (signal.SIGHUP, True, ()),  # a terminal that is closed
+        (signal.SIGTERM, False, (signal.SIGINT, signal.SIGHUP)),  # in the background of a script, or by nohup
+    ],
+)
+def test_an_interrupted_training_leaves_no_decoded_images(
+    data_set: Path, tmp_path: Path, end: signal.Signals, everyone: bool, ignored: tuple[signal.Signals, ...]
+):
     out = tmp_path / "out"
-    process = start(*words_of(data_set, out, "--workers", "2", "--epochs", "1000"))
+    process = start(*words_of(data_set, out, "--workers", "2", "--epochs", "1000"), ignored=ignored)
     wait_until(process, (out / "last.ckpt").is_file)
     assert len(list((out / "decoded_images").iterdir())) == 9
+    for number in ignored:
+        os.killpg(process.pid, number)
+    if ignored:  # it goes on
+        epochs = len(json.loads((out / "history.json").read_text())["loss"])
+        wait_until(process, lambda: len(json.loads((out / "history.json").read_text())["loss"]) > epochs + 2)
     (os.killpg if everyone else os.kill)(process.pid, end)
+    _, stderr = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert stderr.splitlines()[-1] == "interrupted"
+    assert "error: " not in stderr
+    assert not (out / "decoded_images").exists()
+
+
+def test_a_training_that_is_terminated_beside_its_epochs_leaves_no_decoded_images(data_set: Path, tmp_path: Path):
+    """Lightning looks after SIGTERM only while it trains; here it is the figures at the end."""
+    out = tmp_path / "out"
+    process = start(*words_of(data_set, out, "--workers", "0", "--epochs", "1"))
+    wait_until(process, (out / "curves.png").exists)
+    process.terminate()
     _, stderr = process.communicate(timeout=60)
     assert process.returncode == 130
     assert stderr.splitlines()[-1] == "interrupted"
@@ -273,7 +282,7 @@ def test_an_interrupted_training_leaves_no_decoded_images(data_set: Path, tmp_pa
 def test_bad_options_end_with_2_and_one_message(
     options: str, message: str, data_set: Path, tmp_path: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(train_command, "KERAS_IMAGENET", tmp_path / "resnet50v2.h5")
+    monkeypatch.setenv("HOME", str(tmp_path))
     assert main(words_of(data_set, tmp_path / "out", *options.split())) == 2
     stderr = capsys.readouterr().err
     assert stderr.startswith(f"error: {message}")
@@ -379,9 +388,10 @@ def test_start_weights_are_drawn_from_the_seed():
 
 
 def test_the_imagenet_file_is_that_of_keras(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    path = tmp_path / "weights.h5"
+    path = tmp_path / train_command.KERAS_IMAGENET
+    path.parent.mkdir(parents=True)
     path.write_bytes(b"not weights")
-    monkeypatch.setattr(train_command, "KERAS_IMAGENET", path)
+    monkeypatch.setenv("HOME", str(tmp_path))
     assert make_parser().parse_args(words_of(tmp_path, tmp_path)[:5]).weights == "imagenet"
-    with pytest.raises(WeightsError, match=r"`checkpoint` must be an \.npz .* in .*weights\.h5"):
+    with pytest.raises(WeightsError, match=r"`checkpoint` must be an \.npz .* in .*notop\.h5"):
         make_start_model(Namespace(arch="resnet50v2", weights="imagenet"), 3, SEED)

@@ -30,6 +30,7 @@ from parity.gates.augment.contract import (
 from parity.sides.port import PortSide
 from torch_port import data
 from torch_port.device_augmentation import DeviceAugmentation
+from torch_port.lost_workers import explained_losses
 
 CORNER = np.zeros((1, 1, 3), np.float32)
 
@@ -128,7 +129,8 @@ def _read_streams(side: PortSide, options: Mapping[str, int]) -> list[list[list[
     epochs = []
     for epoch in range(STREAM_EPOCHS):
         _set_epoch(loader, epoch)
-        rows = [row for images, _ in loader for row in images[:, :2, 0, 0].tolist()]
+        with explained_losses():  # a worker that is killed says nothing about the port
+            rows = [row for images, _ in loader for row in images[:, :2, 0, 0].tolist()]
         epochs.append([[repr(number) for number in row] for row in rows])
     return epochs
 

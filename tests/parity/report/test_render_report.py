@@ -23,7 +23,10 @@ def test_rendered_again_elsewhere_the_bytes_are_the_same(hostile_folder: Path, t
     shutil.copy(hostile_folder / "report.json", copy)
     shutil.copytree(hostile_folder / "assets", copy / "assets")
     # Another process has other hash seeds, another locale and another working folder.
-    command = "import sys, pathlib; from parity.report import render_report; print(*render_report(pathlib.Path(sys.argv[1])))"
+    command = (
+        "import sys, pathlib; from parity.report import render_report\n"
+        "print(*render_report(pathlib.Path(sys.argv[1])), sep='\\n')"
+    )
     environment = {
         "PYTHONPATH": str(ROOT),
         "PYTHONHASHSEED": "7",
@@ -39,7 +42,7 @@ def test_rendered_again_elsewhere_the_bytes_are_the_same(hostile_folder: Path, t
         text=True,
         check=True,
     )
-    assert result.stdout.split() == [str(copy / name) for name in NAMES]
+    assert result.stdout.splitlines() == [str(copy / name) for name in NAMES]
     for name in NAMES:
         assert (copy / name).read_bytes() == (hostile_folder / name).read_bytes()
 
