@@ -71,9 +71,7 @@ def run(
     choose_word("--resolution", resolution, RESOLUTIONS)
     check_scale(image_scale)
     find_split(split)
-    for option, path in {"--data": data and data / "data.csv", "--checkpoint": checkpoint}.items():
-        if path is not None and not path.exists():
-            raise bad_input(option, "be there", str(path), "the command line", "check the path")
+    _check_inputs(data, checkpoint)
     refuse_others(out, merged=False)
     host = describe_host()
     legacy = (PROJECT / PACKAGES["legacy"]).is_dir()
@@ -126,6 +124,12 @@ def _read_sizes(text: str) -> tuple[int, ...]:
     if not all(word.isdecimal() and int(word) > 0 for word in words):
         raise bad_input("--batch-sizes", "be whole numbers of at least 1, with commas", text, "the command line", "give 8,16")
     return tuple(dict.fromkeys(int(word) for word in words))
+
+
+def _check_inputs(data: Path | None, checkpoint: Path | None) -> None:
+    for option, path in {"--data": data and data / "data.csv", "--checkpoint": checkpoint}.items():
+        if path is not None and not path.exists():
+            raise bad_input(option, "be there", str(path), "the command line", "check the path")
 
 
 def _describe(data: Path, host: dict[str, Any]) -> dict[str, Any]:

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
 from benchmarks.results import find_current
-from parity.architecture import tap_shapes
 from parity.artefact import hash_file
 from parity.assemble import assemble_report
 from parity.clock import Clock
-from parity.contract import BATCH_SIZE, CLASSES, GATES, PROFILES, RunSpec
+from parity.contract import GATES, PROFILES, RunSpec
 from parity.dataset import DatasetFacts, read_dataset
 from parity.demo import cache
 from parity.devices import has_gpu
+from parity.disk import check_disk
 from parity.errors import bad_input
 from parity.evaluation import EVALUATED_GATES, evaluated
 from parity.files import write_whole
@@ -35,8 +34,6 @@ from parity.workspace import PROJECT, Workspace
 
 DEMO = "demo"
 GATES_FILE, WAIVERS_FILE = PROJECT / "gates.toml", PROJECT / "waivers.toml"
-FLOAT_BYTES = {"float32": 4, "float64": 8}
-WEIGHTS_BYTES = 300_000_000
 SMALLEST_SCALE = 0.03  # 36 x 48 pixels: below it the last maps of the network have one cell
 
 
@@ -257,38 +254,6 @@ def _hash_checkpoint(path: Path) -> str:
             "check the path, or leave it out for the demo",
         )
     return "+".join(hash_file(item)[:16] for item in files)
-
-
-def needed_bytes(spec: RunSpec, images: int) -> int:
-    """Return an upper bound of what a run writes: inputs, both sides' block outputs in both precisions, weights."""
-    pixels = spec.height_px * spec.width_px * 3 * FLOAT_BYTES["float32"]
-    evaluated = min(images, spec.images * len(spec.splits)) if spec.images else images
-    augmented = (PROFILES[spec.profile].augmented_batches or -(-images // BATCH_SIZE)) * BATCH_SIZE
-    taps = 0
-    for shape in tap_shapes(spec.height_px, spec.width_px, len(CLASSES)).values():
-        count = 1
-        for length in shape:
-            count *= length
-        taps += count * sum(FLOAT_BYTES.values())
-    # Two kinds of images; `tap_images` of each through the blocks gate and one of each through inference, on two sides.
-    return (evaluated + augmented) * pixels + 2 * 2 * (spec.tap_images + 1) * taps + WEIGHTS_BYTES
-
-
-def check_disk(spec: RunSpec, facts: DatasetFacts, workspace: Workspace) -> int:
-    """Return the bytes that the run may write.
-
-    Raises:
-        BadInputError: The disk does not have them.
-    """
-    needed = needed_bytes(spec, facts.images)
-    already = sum(path.stat().st_size for path in workspace.folder.rglob("*") if path.is_file())
-    free = shutil.disk_usage(workspace.folder).free
-    if free + already < needed:
-        raise bad_input(
-            "--out", f"have {needed / 1e9:.1f} GB free", f"{free / 1e9:.1f} GB", str(workspace.folder),
-            "free space, choose another folder, or ask for fewer --images",
-        )  # fmt: skip
-    return needed
 
 
 def check_witness(witness: Path | None, data: Path) -> None:

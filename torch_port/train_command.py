@@ -54,11 +54,7 @@ def run_train(options: argparse.Namespace) -> None:
     device = evaluate.select_device(options.device)
     folder = Path(options.out)
     seed = settle_seed(folder, options)
-    results = Results(folder, "train")
-    if is_first_process():
-        refuse_others(results, resume=options.resume)
-        if options.resume:
-            say_resumed(folder)
+    results = open_results(folder, resume=options.resume)
     loaders, class_names = make_training_loaders(options, seed)
     check_hardware(options, device, loaders)
     model = make_start_model(options, len(class_names), seed)
@@ -103,15 +99,20 @@ def run_train(options: argparse.Namespace) -> None:
             write_outcome(results, evaluate.prepare_model(model, device), loaders, class_names, history, options.image_scale)
 
 
-def say_resumed(folder: Path) -> None:
-    """Say with which epoch a training goes on.
+def open_results(folder: Path, *, resume: bool) -> Results:
+    """Return the files of a training, which are its own; say with which epoch one that is resumed goes on.
 
     Raises:
-        InputError: Its state is damaged.
+        InputError: The folder holds files of others, cannot be written, or has a state that is damaged.
     """
-    last = folder / LAST_CHECKPOINT
-    done = SafetensorsIO().read_epoch(last) + 1 if last.is_file() else 0
-    print(f"resumed in {folder}: {count_of(done, 'whole epoch')}, goes on with epoch {done}", flush=True)
+    results = Results(folder, "train")
+    if is_first_process():
+        refuse_others(results, resume=resume)
+    if is_first_process() and resume:
+        last = folder / LAST_CHECKPOINT
+        done = SafetensorsIO().read_epoch(last) + 1 if last.is_file() else 0
+        print(f"resumed in {folder}: {count_of(done, 'whole epoch')}, goes on with epoch {done}", flush=True)
+    return results
 
 
 def make_training_loaders(options: argparse.Namespace, seed: int) -> tuple[dict[str, DataLoader], list[str]]:

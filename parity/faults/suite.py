@@ -84,10 +84,7 @@ def run_suite(choice: Choice, listen: Listener, source: tuple[Path, Path] | None
     Raises:
         BadInputError: Something of it is unknown, or a side cannot be recorded.
     """
-    faults = choice.faults()
-    if not faults:
-        raise bad_input("faults", "be some", "none", "--only, --stage and --tier", "choose those that exist together")
-    refuse_suite(choice.out)
+    faults = check_choice(choice)
     start = time.monotonic()
     base = prepare_base(choice, listen, source or (make_dataset(DEMO, listen), make_checkpoint(DEMO, listen)))
     code = hash_code()  # before anything is run: code that is edited meanwhile must not be credited with it
@@ -126,15 +123,18 @@ def run_suite(choice: Choice, listen: Listener, source: tuple[Path, Path] | None
     return scorecard
 
 
-def refuse_suite(folder: Path) -> None:
-    """Refuse a folder that is neither new, nor empty, nor that of an earlier suite.
+def check_choice(choice: Choice) -> list[Fault]:
+    """Return the chosen faults, if there are some and the folder is new, empty, or that of an earlier suite.
 
     Raises:
-        BadInputError: It is another folder, or cannot be written.
+        BadInputError: It is not so, or the folder cannot be written.
     """
-    base = folder / BASE
+    faults, folder, base = choice.faults(), choice.out, choice.out / BASE
+    if not faults:
+        raise bad_input("faults", "be some", "none", "--only, --stage and --tier", "choose those that exist together")
     only_begun = folder.is_dir() and {path.name for path in folder.iterdir()} == {BASE} and is_unused(base)
     refuse_results(folder, base / "spec.json", is_run(base) or only_begun, made_by="nox -s faults")
+    return faults
 
 
 def prepare_base(choice: Choice, listen: Listener, source: tuple[Path, Path]) -> Base:

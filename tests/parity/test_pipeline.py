@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from parity import devices, pipeline
+from parity import devices, disk, pipeline
 from parity.artefact import ArtefactError
 from parity.contract import GATES, PROFILES, RunSpec
 from parity.dataset import DatasetFacts
+from parity.disk import check_disk, needed_bytes
 from parity.errors import BadInputError
-from parity.pipeline import Options, check_disk, choose_device, make_spec, needed_bytes
+from parity.pipeline import Options, choose_device, make_spec
 from parity.signoff.retired import legacy_is_gone
 from parity.tolerance import read_gates_file
 from parity.workspace import PROJECT, Case, Workspace, balanced
@@ -79,7 +80,7 @@ def test_a_missing_checkpoint_and_split_are_bad_input(tmp_path: Path, checkpoint
 
 def test_too_little_disk_is_told_before_anything_is_written(checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     free = type("Usage", (), {"free": 100_000_000})
-    monkeypatch.setattr(pipeline.shutil, "disk_usage", lambda path: free)
+    monkeypatch.setattr(disk.shutil, "disk_usage", lambda path: free)
     with pytest.raises(BadInputError, match=r"have 3\.\d GB free, got '0\.1 GB'"):
         check_disk(spec(checkpoint), FACTS, Workspace(tmp_path))
 
