@@ -10,7 +10,7 @@ from typing import Any
 from tabulate import tabulate
 
 from parity.contract import GATES
-from parity.reuse import LOCKS, hash_files
+from parity.reuse import LOCKS, PACKAGES, hash_files
 from parity.verdict import Verdict, worst
 from parity.workspace import PROJECT
 
@@ -124,8 +124,8 @@ def list_shortcomings(scorecard: Mapping[str, Any]) -> list[str]:
 
 
 def hash_code() -> str:
-    """Return one hash over what a scorecard speaks of: the harness, the port, the limits and the locks."""
-    code = [path for package in ("parity", "torch_port") for path in (PROJECT / package).rglob("*.py")]
+    """Return one hash over what a scorecard speaks of: the harness, both sides, the limits and the locks."""
+    code = [path for package in ("parity", *PACKAGES.values()) for path in (PROJECT / package).rglob("*.py")]
     return hash_files([*code, PROJECT / "gates.toml", *(path for lock in LOCKS.values() if (path := PROJECT / lock).is_file())])
 
 
