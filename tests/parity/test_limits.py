@@ -33,9 +33,9 @@ def numbers(tree: ast.AST) -> Iterator[float]:
         if isinstance(node, ast.Constant) and isinstance(node.value, float):
             yield node.value
     for node in getattr(tree, "body", ()):
-        if isinstance(node, ast.Assign | ast.AnnAssign) and isinstance(node.value, ast.Constant):
-            if isinstance(node.value.value, int) and not isinstance(node.value.value, bool):
-                yield node.value.value
+        value = node.value if isinstance(node, ast.Assign | ast.AnnAssign) else None
+        if isinstance(value, ast.Constant) and type(value.value) is int:
+            yield value.value
 
 
 def found_in(path: Path) -> set[float]:
