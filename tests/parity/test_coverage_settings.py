@@ -1,4 +1,4 @@
-"""What is measured of the parity core: branches, in subprocesses too, of every file that can be imported without a framework."""
+"""What is measured of the parity core: branches, in subprocesses too, of every file that needs no framework."""
 
 from __future__ import annotations
 
