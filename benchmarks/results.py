@@ -10,11 +10,13 @@ from benchmarks.audit import is_measured
 from parity.artefact import hash_file
 from parity.errors import BadInputError, bad_input
 from parity.files import write_whole
+from parity.imports import imported_files
 from parity.ownership import refuse_results
-from parity.reuse import CUDA_LOCK, LOCKS, PACKAGES, hash_package
+from parity.reuse import CUDA_LOCK, LOCKS, PACKAGES, hash_files, hash_package
 from parity.workspace import PROJECT
 
 SCHEMA = "benchmark/1"
+MEASURED_BY = ("benchmarks.drive", "benchmarks.worker", "benchmarks.legacy", "benchmarks.port")
 CONDITIONS = ("started", "host", "data", "code", "comparisons")
 FILE = "results.json"
 FOLDER = PROJECT / "runs" / "bench"  # where they are unless told otherwise, and where the next parity run looks
@@ -59,10 +61,12 @@ def read_results(path: Path) -> dict[str, Any]:
 
 
 def hash_measured_code() -> dict[str, str]:
-    """Return the hashes of the code and the locks that a benchmark measures."""
+    """Return the hashes of the code and the locks that a benchmark measures, and of what of `parity` it measures with."""
     packages = [name for name in (*PACKAGES.values(), "benchmarks") if (PROJECT / name).is_dir()]
     locks = [name for name in (*(LOCKS[side] for side in PACKAGES), CUDA_LOCK) if (PROJECT / name).is_file()]
-    return {name: hash_package(name) for name in packages} | {name: hash_file(PROJECT / name) for name in locks}
+    imported = imported_files(PROJECT, *MEASURED_BY)
+    found = {name: hash_package(name) for name in packages} | {name: hash_file(PROJECT / name) for name in locks}
+    return {**found, "parity": hash_files(path for path in imported if PROJECT / "parity" in path.parents)}
 
 
 def find_current() -> Path | None:

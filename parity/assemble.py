@@ -15,7 +15,8 @@ from parity.explanations import make_explanations
 from parity.faults.catalogue import all_faults
 from parity.faults.scorecard import SCORECARD, read_summary
 from parity.gates.decisions import figures
-from parity.gates.decisions.ledger import Row, group, probability_error, read_raw_rows, read_shared_rows
+from parity.gates.decisions.ledger import Row, find_ties, group, read_raw_rows, read_shared_rows
+from parity.gates.lockstep.compare import loss_errors
 from parity.gates.throughput.compare import rates
 from parity.provenance import describe_run
 from parity.tolerance import GatesFile
@@ -52,7 +53,7 @@ def assemble_report(
     required = gates_file.required[workspace.spec.profile]
     verdict = judge_run(results, required, broken)
     rows = _read_rows(workspace)
-    explanations, assets = make_explanations(workspace)
+    explanations, assets = make_explanations(workspace, rows)
     run = describe_run(workspace, gates_file, clock)
     gates = [_gate_dict(result, required, find_place(results)) for result in results]
     return {
@@ -63,7 +64,7 @@ def assemble_report(
         "run": run,
         "gates": gates,
         "coverage": {key: sum(gate[key] for gate in gates) for key in ("expected", "compared", "waived")},
-        "ledger": [row.to_dict(error) for error, members in _with_errors(rows) for row in members],
+        "ledger": _ledger(rows, gates_file),
         "per_class": [table for kind, split, members in group(rows) for table in _per_class(kind, split, members)],
         "confusion": [_confusion(kind, split, members) for kind, split, members in group(rows)],
         "curves": {name: curve for name, taps in CURVES.items() if (curve := _curve(results, name, taps))},
@@ -174,10 +175,10 @@ def _read_rows(workspace: Workspace) -> list[Row]:
     return rows
 
 
-def _with_errors(rows: list[Row]) -> list[tuple[float, list[Row]]]:
-    kinds = dict.fromkeys(row.kind for row in rows)
-    members = [[row for row in rows if row.kind == kind] for kind in kinds]
-    return [(probability_error(found), found) for found in members]
+def _ledger(rows: list[Row], gates_file: GatesFile) -> list[dict[str, Any]]:
+    kinds = [[row for row in rows if row.kind == kind] for kind in dict.fromkeys(row.kind for row in rows)]
+    ties = {row for members in kinds for row in find_ties(members, gates_file.limit("decisions/ties"))}
+    return [row.to_dict(tie=row in ties) for members in kinds for row in members]
 
 
 def _per_class(kind: str, split: str, rows: list[Row]) -> list[dict[str, Any]]:
@@ -231,6 +232,7 @@ def read_lockstep(workspace: Workspace) -> dict[str, Any] | None:
         "steps": list(range(1, reference.size + 1)),
         "reference": reference.tolist(),
         "candidate": candidate.tolist(),
+        "difference": loss_errors(reference, candidate).tolist(),
         "epoch_starts": recordings[0].values.get("epoch_starts", []),
     }
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import shutil
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -12,7 +14,7 @@ from parity.contract import RunSpec
 from parity.errors import BadInputError, LostSideError
 from parity.files import write_whole
 from parity.processes import Listener, run_side
-from parity.reuse import PACKAGES
+from parity.reuse import PACKAGES, hash_package
 from parity.workspace import EVALUATION_ERROR, Workspace
 
 PRECISION = {"legacy": "float32", "port": "32-true"}  # like with like: on a GPU TensorFlow's own default is TF32
@@ -41,23 +43,34 @@ def _evaluate(workspace: Workspace, side: str, listen: Listener) -> None:
     """
     step = f"{PACKAGES[side]} evaluate"
     listen({"side": side, "step": step, "done": 0, "of": 1})
-    # The key of a recording names everything of its side: code, lock, versions, inputs, checkpoint, options.
-    key = workspace.recording(side, "inference").key
     out = workspace.evaluation_output(side)
+    checkpoint = workspace.spec.checkpoint if side == "legacy" else workspace.port_weights
+    command = evaluation_command(side, workspace.spec, checkpoint, out)
+    key = _key(workspace, side, command)
     stamp = out / "key.txt"
     if not (stamp.is_file() and stamp.read_text() == key):
         shutil.rmtree(out, ignore_errors=True)
         log = workspace.folder / "log" / f"{side}-evaluate.txt"
         try:
-            spec = workspace.spec
-            checkpoint = spec.checkpoint if side == "legacy" else workspace.port_weights
-            run_side(side, evaluation_command(side, spec, checkpoint, out), log=log, listen=listen)
+            run_side(side, command, log=log, listen=listen)
             write_whole(stamp, key)
         except BadInputError as error:
             if side == "legacy" or isinstance(error, LostSideError) or CANNOT_WRITE in str(error):
                 raise
             write_whole(out / EVALUATION_ERROR, str(error))
     listen({"side": side, "step": step, "done": 1, "of": 1})
+
+
+def _key(workspace: Workspace, side: str, command: list[str]) -> str:
+    """Return what the command's output depends on, as one hash.
+
+    The key of a recording names everything of its side, as it was when that was recorded: code, lock, versions, inputs,
+    checkpoint, options. The command itself is run later, with the words that it is given now; where the run's folder is does
+    not count.
+    """
+    words = [word.replace(str(workspace.folder), "RUN") for word in command]
+    parts = [workspace.recording(side, "inference").key, hash_package(PACKAGES[side]), words]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
 def evaluation_command(side: str, spec: RunSpec, checkpoint: str | Path, out: Path) -> list[str]:

@@ -1,71 +1,82 @@
-"""Grad-CAM rows of the report, worst first, with the pictures of both sides and their difference."""
+"""Grad-CAM rows of the report, worst first by the gate's own numbers, with the pictures of both sides and their difference."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
 from parity.artefact import ArtefactError
+from parity.comparison import Comparison
 from parity.contract import KINDS
-from parity.gates.gradcam.compare import is_dead
-from parity.measurement import relative_error
+from parity.gates.decisions.ledger import Row
+from parity.gates.gradcam.compare import Maps, expected_maps, read_maps
 from parity.report import write_gradcam_triptych
 from parity.workspace import Case, Workspace
 
 TRIPTYCHS = 8
 
 
-def make_explanations(workspace: Workspace) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Return the Grad-CAM rows, worst first, and the pictures written for them."""
-    candidates: list[tuple[float, Case, np.ndarray, np.ndarray]] = []
-    for kind in KINDS:
-        try:
-            sides = [workspace.recording(side, "gradcam").read_array(f"float32/{kind}/raw") for side in ("legacy", "port")]
-        except ArtefactError:
-            continue
-        if sides[0].shape == sides[1].shape:
-            for case, a, b in zip(workspace.cases(kind), *sides, strict=True):
-                candidates.append((relative_error(a, b).max_rel, case, a, b))
+def make_explanations(workspace: Workspace, rows: Sequence[Row]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Return the Grad-CAM rows, worst first, and the pictures written for them.
+
+    Args:
+        workspace: The run.
+        rows: The ledger, which says whether the legacy's answer is right.
+    """
+    try:
+        comparison = Comparison.open(workspace, "gradcam", expected_maps(workspace))
+    except ArtefactError:
+        return [], []  # the gate has failed with the reason
+    found = [maps for kind in KINDS if (maps := read_maps(comparison, kind)) is not None]
+    candidates = [
+        (maps.error(index, case), case, maps) for maps in found for index, case in enumerate(workspace.cases(maps.kind))
+    ]
     candidates.sort(key=lambda item: -item[0])
-    correct = _correct_images(workspace)
-    explanations, assets = [], []
-    for number, (error, case, a, b) in enumerate(candidates[:TRIPTYCHS]):
-        image = workspace.image(case)[0]
-        maps = [_picture_map(raw, image.shape[1], image.shape[0]) for raw in (a, b)]
-        written = write_gradcam_triptych(image, *maps, folder=workspace.report, name=f"gradcam-{number}")
-        names = ("reference", "candidate", "difference")
+    correct = {
+        (kind, index): row.predictions[0] == row.label
+        for kind in KINDS
+        for index, row in enumerate(row for row in rows if row.kind == kind)
+    }
+    explanations: list[dict[str, Any]] = []
+    assets: list[dict[str, Any]] = []
+    for number, (error, case, maps) in enumerate(candidates[:TRIPTYCHS]):
+        written = _write_pictures(workspace, comparison, case, f"gradcam-{number}")
         explanations.append(
             {
                 "image": case.image,
                 "kind": case.kind,
                 "error": error,
-                "dead": [bool(is_dead(raw[np.newaxis])[0]) for raw in (a, b)],
-                "correct": correct.get((case.kind, case.index), False),
-                "assets": {name: asset["path"] for name, asset in zip(names, written, strict=True)},
+                "dead": _dead(maps, case),
+                "correct": correct.get((case.kind, case.index)),
+                **({"assets": {name: asset["path"] for name, asset in written.items()}} if written else {}),
             }
         )
-        assets += written
+        assets += written.values()
     return explanations, assets
 
 
-def _correct_images(workspace: Workspace) -> dict[tuple[str, int], bool]:
-    found = {}
-    for kind in KINDS:
-        try:
-            probabilities = workspace.recording("legacy", "inference").read_array(f"float32/{kind}/probabilities")
-        except ArtefactError:
-            continue
-        for case, row in zip(workspace.cases(kind), probabilities, strict=True):
-            found[kind, case.index] = int(row.argmax()) == case.label
-    return found
+def _dead(maps: Maps, case: Case) -> list[bool]:
+    return [bool(dead[case.index]) for dead in maps.dead]
 
 
-def _picture_map(raw: np.ndarray, width_px: int, height_px: int) -> np.ndarray:
-    """Return a raw map as a picture shows it: positive part over its maximum, bilinear, not a number where dead."""
-    positive = np.maximum(np.asarray(raw, dtype=np.float32), 0.0)
-    top = float(positive.max())
-    if top == 0.0:
-        return np.full((height_px, width_px), np.nan)
-    return np.asarray(Image.fromarray(positive / top).resize((width_px, height_px), Image.Resampling.BILINEAR))
+def _write_pictures(workspace: Workspace, comparison: Comparison, case: Case, name: str) -> dict[str, dict[str, Any]]:
+    """Write the maps that each side has normalised itself; nothing where a side has none in the expected shape."""
+    image, array = workspace.image(case)[0], f"float32/{case.kind}/normalised"
+    try:
+        sides = [recording.read_array(array) for recording in (comparison.reference, comparison.candidate)]
+    except ArtefactError:
+        return {}
+    if any(side.shape != comparison.expected[array].shape for side in sides):
+        return {}
+    maps = [_resize(side[case.index], image.shape[1], image.shape[0]) for side in sides]
+    written = write_gradcam_triptych(image, *maps, folder=workspace.report, name=name)
+    return dict(zip(("reference", "candidate", "difference"), written, strict=True))
+
+
+def _resize(normalised: np.ndarray, width_px: int, height_px: int) -> np.ndarray:
+    """Return a map in the size of its image, bilinear; not a number where it is dead."""
+    picture = Image.fromarray(np.asarray(normalised, dtype=np.float32))
+    return np.asarray(picture.resize((width_px, height_px), Image.Resampling.BILINEAR))

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from parity.contract import DTYPES
-from parity.tolerance import NOISE_FACTOR, Limit
+from parity.tolerance import Limit
 from parity.verdict import Check, Verdict
 
 MEASURES = ("max_rel", "norm_rel")
@@ -113,24 +113,26 @@ class ErrorTable:
         for dtype in DTYPES:
             for what in names:
                 for measure in MEASURES:
-                    limit, noise = limits[dtype], None
+                    ceiling, noise = limits[dtype], None
+                    limit = ceiling
                     if dtype == "float32":
                         noise = self.noise_floor(measure)
-                        limit = limit.widened(noise)
+                        limit = ceiling.widened(noise)
                     worst = self.worst.get((dtype, what, measure), Worst())
                     check_id = f"{gate}/{dtype}/{what}/{measure}"
                     check = worst.to_check(check_id, limit, unit="relative", noise_floor=noise)
-                    yield _without_power(check) if noise is not None and noise > limits[dtype].value else check
+                    past = noise is not None and noise > ceiling.value
+                    yield _without_power(check, ceiling.noise_factor) if past else check
 
 
-def _without_power(check: Check) -> Check:
+def _without_power(check: Check, noise_factor: float) -> Check:
     """Return a failed float32 check as INCONCLUSIVE where the reference's own float32 is past the ceiling and no better.
 
     Such a checkpoint, one that is all too sure of its answer for example, leaves float32 nothing to tell: float64 decides.
     """
     if check.verdict is not Verdict.FAIL or check.observed is None or check.noise_floor is None:
         return check
-    if not check.observed <= NOISE_FACTOR * check.noise_floor:
+    if not check.observed <= noise_factor * check.noise_floor:
         return check
     reason = f"the legacy's own float32 error is past the ceiling: float32 has no power on this checkpoint; {check.reason}"
     return replace(check, verdict=Verdict.INCONCLUSIVE, reason=reason)

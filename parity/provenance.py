@@ -18,6 +18,7 @@ from parity.reuse import INSTALLED, LOCKS, PACKAGES, hash_package
 from parity.tolerance import GatesFile
 from parity.workspace import PROJECT, Workspace
 
+CODE = (*PACKAGES.values(), "parity", "benchmarks")
 SHOWN_PACKAGES = (
     "tensorflow", "keras", "torch", "torchvision", "captum", "torchmetrics", "albumentations", "opencv-python-headless",
     "numpy", "scikit-learn", "pillow", "imageio", "safetensors", "h5py",
@@ -56,7 +57,7 @@ def describe_run(workspace: Workspace, gates_file: GatesFile, clock: Clock) -> d
         },
         "checkpoint": {"path": spec.checkpoint, "sha256": spec.checkpoint_sha256},
         "arch": spec.arch,
-        "code": {name: hash_package(name) for name in (*PACKAGES.values(), "parity") if (PROJECT / name).is_dir()},
+        "code": {name: hash_package(name) for name in CODE if (PROJECT / name).is_dir()},
         "environments": _environments(workspace),
         "gates_toml": gates_file.sha256,
         "witness": {"sha256": hash_file(workspace.witness)} if workspace.witness.is_file() else None,

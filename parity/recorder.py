@@ -89,11 +89,13 @@ class SideRecorder:
             hash_code(side, gate)
 
     def record(self) -> None:
-        """Record the inputs (legacy only) and every gate that has a recorder for this side."""
+        """Record the inputs (the port: convert the weights), and every gate that has a recorder for this side."""
         if self.side == "legacy":
             key = recording_key("legacy", "inputs", self.workspace, depends={})
             if not inputs_are_current(self.workspace, key):
                 self._build().record_inputs(key)
+        elif not self._has_weights():
+            self._build()
         for gate in self.workspace.spec.recorded_gates:
             if importlib.util.find_spec(f"parity.gates.{gate}.{self.side}") is not None:
                 self._record_gate(gate)
@@ -103,7 +105,23 @@ class SideRecorder:
             module = import_module(f"parity.sides.{self.side}")
             self.refusals += module.REFUSALS
             self._built = module.make_side(self.workspace)
+            if self.side == "port":
+                self._stamp.write_text(self._made_weights(), encoding="utf-8")
         return self._built
+
+    @property
+    def _stamp(self) -> Path:
+        return self.workspace.port_weights.with_suffix(".key")
+
+    def _made_weights(self) -> str:
+        """Return what the converted weights are, and what they come from."""
+        depends = {"inputs": self.workspace.inputs.digest, "weights": hash_file(self.workspace.port_weights)}
+        return recording_key("port", "inputs", self.workspace, depends=depends)
+
+    def _has_weights(self) -> bool:
+        """Return whether the converted weights are there, and made by this code: another run may have been stopped since."""
+        files = (self._stamp, self.workspace.port_weights)
+        return all(path.is_file() for path in files) and files[0].read_text(encoding="utf-8") == self._made_weights()
 
     def _record_gate(self, gate: str) -> None:
         """Record one gate, unless its recording is current."""

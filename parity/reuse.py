@@ -12,13 +12,14 @@ from importlib.metadata import distributions
 from pathlib import Path
 
 from parity.artefact import ArtefactError, hash_file, read_recording
+from parity.imports import imported_files
 from parity.workspace import PROJECT, Workspace
 
 PACKAGES = {"legacy": "legacy_tf", "port": "torch_port"}
 LOCKS = {"legacy": "requirements-tf.txt", "port": "requirements-torch.txt", "core": "requirements-core.txt"}
 CUDA_LOCK = "requirements-tf-cuda.txt"  # what a machine with a GPU installs for the legacy
 CUDA_PACKAGE = "nvidia-cudnn-cu12"  # of it alone
-_SHARED_CODE = ("contract", "training", "architecture", "artefact", "reduction", "workspace", "recorder", "reuse")
+RECORDER = "parity.recorder"  # what it imports by name, besides: the side, and the gate's own module
 _FLAG_PREFIXES = ("TF_", "XLA_", "OMP_", "MKL_", "ONEDNN_", "DNNL_", "CUDA_", "CUBLAS_", "TORCH_", "NVIDIA_")
 
 
@@ -51,13 +52,12 @@ def find_lock(side: str) -> str:
 
 @cache
 def hash_code(side: str, gate: str) -> str:
-    """Return one hash over the code that records a gate, as it was when this process first asked."""
-    code = [PROJECT / "parity" / f"{name}.py" for name in _SHARED_CODE]
-    code += (PROJECT / PACKAGES[side]).rglob("*.py")
-    code += (PROJECT / "parity" / "sides").glob(f"{side}*.py")
-    folder = PROJECT / "parity" / "gates" / gate
-    code += [path for path in (folder / f"{side}.py", folder / "contract.py") if path.is_file()]
-    return hash_files(code)
+    """Return one hash over the code that records a gate, as it was when this process first asked.
+
+    That is the side's whole package, and what of the project the gate's recorder imports.
+    """
+    recorders = (RECORDER, f"parity.sides.{side}", f"parity.gates.{gate}.{side}")
+    return hash_files({*(PROJECT / PACKAGES[side]).rglob("*.py"), *imported_files(PROJECT, *recorders)})
 
 
 def recording_key(side: str, gate: str, workspace: Workspace, *, depends: Mapping[str, str]) -> str:

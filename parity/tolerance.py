@@ -1,8 +1,8 @@
 """Limits, read from ``gates.toml``, and the float32 rule: the float64 legacy is the judge.
 
-A float32 error of the port against the float64 legacy passes when it is at most `NOISE_FACTOR` times the largest such
-error of the legacy's own float32 in the same gate, never tighter than `ULPS` units in the last place (or what
-``gates.toml`` calls ``least``), never looser than the ceiling written there.
+A float32 error of the port against the float64 legacy passes when it is at most ``float32/noise_factor`` times the largest
+such error of the legacy's own float32 in the same gate, never tighter than ``float32/units`` in the last place (or what
+``gates.toml`` calls ``least`` in that limit), never looser than the ceiling written there.
 """
 
 from __future__ import annotations
@@ -18,27 +18,31 @@ import numpy as np
 from parity.contract import GATES
 from parity.errors import bad_input
 
-NOISE_FACTOR = 3.0
-ULPS = 8
-FLOAT32_FLOOR = ULPS * float(np.finfo(np.float32).eps)
+NOISE_FACTOR, UNITS = "float32/noise_factor", "float32/units"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Limit:
-    """A number a check may reach, and why it is that number; `least` is how tight a float32 limit gets."""
+    """A number a check may reach, and why it is that number.
+
+    Attributes:
+        least: How tight a float32 limit gets, however small the legacy's own error is.
+        noise_factor: How many times the legacy's own error a float32 limit is.
+    """
 
     value: float
     reason: str
-    least: float = FLOAT32_FLOOR
+    least: float = 0.0
+    noise_factor: float = 1.0
 
     def widened(self, noise_floor: float) -> Limit:
         """Return the float32 limit for a measured noise floor; `value` is the ceiling.
 
-        >>> Limit(value=1e-4, reason="ceiling").widened(2e-6).value
+        >>> Limit(value=1e-4, reason="ceiling", noise_factor=3.0).widened(2e-6).value
         6e-06
         """
-        value = min(max(NOISE_FACTOR * noise_floor, self.least), self.value)
-        reason = f"{NOISE_FACTOR:g} x the legacy's own float32 error, at least {self.least:.2g}; {self.reason}"
+        value = min(max(self.noise_factor * noise_floor, self.least), self.value)
+        reason = f"{self.noise_factor:g} x the legacy's own float32 error, at least {self.least:.2g}; {self.reason}"
         return Limit(value=value, reason=reason)
 
 
@@ -64,9 +68,17 @@ def read_gates_file(path: Path) -> GatesFile:
     try:
         content = path.read_bytes()
         values = tomllib.loads(content.decode("utf-8"))
+        rows = values["limits"]
+        factor = float(rows[NOISE_FACTOR]["limit"])
+        least = float(rows[UNITS]["limit"]) * float(np.finfo(np.float32).eps)
         limits = {
-            name: Limit(value=float(row["limit"]), reason=str(row["reason"]), least=float(row.get("least", FLOAT32_FLOOR)))
-            for name, row in values["limits"].items()
+            name: Limit(
+                value=float(row["limit"]),
+                reason=str(row["reason"]),
+                least=float(row.get("least", least)),
+                noise_factor=factor,
+            )
+            for name, row in rows.items()
         }
         required = {name: tuple(row["required"]) for name, row in values["profiles"].items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:

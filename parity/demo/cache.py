@@ -11,12 +11,13 @@ from pathlib import Path
 
 from parity.artefact import hash_file
 from parity.demo.cohort import COHORT_VERSION, IMAGES_PER_SPLIT, JPEG_QUALITY, make_cohort
+from parity.imports import imported_files
 from parity.processes import Listener, run_side
 from parity.reuse import LOCKS, PACKAGES, hash_files
 from parity.workspace import PROJECT
 
 CHECKPOINT = "legacy.h5"
-CODE = ("demo/cohort", "demo/drawing", "demo/checkpoint", "demo/training", "demo/settling", "kernels")
+COMMAND = "parity.demo.checkpoint"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,8 +61,8 @@ GUARD = Synthetic(
 
 def cache_folder(which: Synthetic) -> Path:
     """Return where a cohort is for this code and these locks."""
-    code = [PROJECT / "parity" / f"{name}.py" for name in CODE]
-    code += (PROJECT / PACKAGES["legacy"]).rglob("*.py")
+    code = {PROJECT / "parity/demo/cache.py", *imported_files(PROJECT, "parity.demo.cohort", COMMAND)}  # it says the options
+    code |= {*(PROJECT / PACKAGES["legacy"]).rglob("*.py")}
     locks = [hash_file(PROJECT / LOCKS[side]) for side in ("legacy", "core")]
     key = f"{COHORT_VERSION} {which} {hash_files(code)} {locks}"
     return which.folder / hashlib.sha256(key.encode()).hexdigest()[:16]
@@ -99,7 +100,7 @@ def make_checkpoint(which: Synthetic, listen: Listener) -> Path:
             if "done" in message:  # the last line is the result, which the run judges for itself
                 listen({**message, "side": "legacy", "step": f"{which.name}: {message['step']}"})
 
-        arguments = ["-m", "parity.demo.checkpoint", *which.command, *words]
+        arguments = ["-m", COMMAND, *which.command, *words]
         run_side("legacy", arguments, log=data.with_name("training.txt"), listen=relay)
         partial.rename(checkpoint)
     return checkpoint

@@ -10,7 +10,8 @@ from typing import Any
 from tabulate import tabulate
 
 from parity.contract import GATES
-from parity.reuse import LOCKS, hash_files
+from parity.reuse import LOCKS, PACKAGES, hash_files
+from parity.tolerance import read_gates_file
 from parity.verdict import Verdict, worst
 from parity.workspace import PROJECT
 
@@ -18,7 +19,6 @@ SCHEMA = "parity-faults/1"
 FOLDER = PROJECT / "runs" / "faults"  # of whole suites; a selection must not replace what a whole one found
 SELECTION_FOLDER = PROJECT / "runs" / "faults-selection"
 SCORECARD = FOLDER / "scorecard.json"
-LEAST_SHARE = 0.95  # of faults that must be seen (tiers 2 and 3), and of tier 1 that must be seen at the right place
 MISTAKES = ("1", "2", "3")
 Row = Mapping[str, Any]
 
@@ -85,6 +85,7 @@ def is_as_expected(row: Row) -> bool:
 
 def list_shortcomings(scorecard: Mapping[str, Any]) -> list[str]:
     """Return a line for everything that keeps the harness from being trusted; none is a pass."""
+    least_share = read_gates_file(PROJECT / "gates.toml").limit("faults/seen").value
     found = []
     needed = ("faults", "controls", "hazards", "power") if scorecard["whole"] else ()
     found += [f"there are no {group}" for group in needed if not scorecard[group]]
@@ -103,12 +104,12 @@ def list_shortcomings(scorecard: Mapping[str, Any]) -> list[str]:
     ]
     for tier, score in scorecard["by_tier"].items():
         missed = [row["id"] for row in scorecard["faults"] if row["tier"] == tier and not row["detected"]]
-        least = 1.0 if tier == "1" else LEAST_SHARE
+        least = 1.0 if tier == "1" else least_share
         if score["detected"] < least * score["of"]:
             found.append(f"tier {tier}: {score['detected']} of {score['of']} seen; not {', '.join(missed)}")
     first = scorecard["by_tier"]["1"]
-    if first["localised"] < LEAST_SHARE * first["of"]:
-        found.append(f"tier 1: {first['localised']} of {first['of']} at the right place, at least {LEAST_SHARE:.0%} must be")
+    if first["localised"] < least_share * first["of"]:
+        found.append(f"tier 1: {first['localised']} of {first['of']} at the right place, at least {least_share:.0%} must be")
     for group in ("controls", "hazards"):
         found += [
             f"{row['id']} must not fail so: {row['verdict']} {row['place']}"
@@ -124,8 +125,8 @@ def list_shortcomings(scorecard: Mapping[str, Any]) -> list[str]:
 
 
 def hash_code() -> str:
-    """Return one hash over what a scorecard speaks of: the harness, the port, the limits and the locks."""
-    code = [path for package in ("parity", "torch_port") for path in (PROJECT / package).rglob("*.py")]
+    """Return one hash over what a scorecard speaks of: the harness, both sides, the limits and the locks."""
+    code = [path for package in ("parity", *PACKAGES.values()) for path in (PROJECT / package).rglob("*.py")]
     return hash_files([*code, PROJECT / "gates.toml", *(path for lock in LOCKS.values() if (path := PROJECT / lock).is_file())])
 
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from parity.report.notation import Figure, relative_difference
+from parity.report.notation import Figure, number_of
 
 
 @dataclass(frozen=True, kw_only=True)
 class LockstepRow:
-    """The loss of one training step on both sides; `difference` is in parts of the reference."""
+    """The loss of one training step on both sides; `difference` is in parts of the reference, as the gate found it."""
 
     step: int
     starts_epoch: bool
@@ -25,16 +26,22 @@ def make_lockstep_rows(lockstep: Mapping[str, Any] | None) -> list[LockstepRow]:
     if lockstep is None:
         return []
     starts = set(lockstep["epoch_starts"])
+    columns = (lockstep["steps"], lockstep["reference"], lockstep["candidate"], lockstep["difference"])
     return [
         LockstepRow(
             step=step,
             starts_epoch=step in starts,
             reference=before,
             candidate=after,
-            difference=relative_difference(before, after),
+            difference=_known(difference),
         )
-        for step, before, after in zip(lockstep["steps"], lockstep["reference"], lockstep["candidate"], strict=True)
+        for step, before, after, difference in zip(*columns, strict=True)
     ]
+
+
+def _known(difference: Figure) -> float | None:
+    value = number_of(difference)
+    return None if value is None or math.isnan(value) else value
 
 
 def largest_difference(rows: list[LockstepRow]) -> Figure:

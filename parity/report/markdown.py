@@ -140,7 +140,7 @@ def _decisions(report: Report, room: Room) -> list[str]:
 def _decision_cells(row: summary.Check, room: Room) -> list[str]:
     answers = [room.code(row[side]["prediction"]) if row[side] else "missing" for side in ("reference", "candidate")]
     margins = " / ".join(show_score(value) for value in row["margin"])
-    found = [show_figure(summary.probability_difference(row)), margins, summary.decision_status(row)]
+    found = [show_figure(row["difference"]), margins, summary.decision_status(row)]
     return [room.code(row["image"]), _source(row, room), room.code(row["label"] or ""), *answers, *found]
 
 

@@ -98,20 +98,6 @@ def difference(reference: Figure, candidate: Figure) -> float | None:
     return None if a is None or b is None else b - a
 
 
-def relative_difference(reference: Figure, candidate: Figure) -> float | None:
-    """Return how far the candidate is from the reference, in parts of the reference; None where there is no such number.
-
-    >>> relative_difference(2.0, 2.5), relative_difference(0.0, 0.0), relative_difference(0.0, 1.0)
-    (0.25, 0.0, inf)
-    """
-    value, truth = difference(reference, candidate), number_of(reference)
-    if value is None or truth is None or math.isnan(value):
-        return None
-    if value == 0.0:
-        return 0.0
-    return abs(value / truth) if truth else math.inf
-
-
 def show_difference(reference: Figure, candidate: Figure) -> str:
     """Return candidate minus reference with its sign, four decimals or, where those are all zero, in powers of ten.
 

@@ -145,10 +145,11 @@ def _length_faults(report: Report) -> Iterator[str]:
         for key in ("float64", "float32", "noise_floor", "limit_float64", "limit_float32"):
             if isinstance(curve[key], list) and len(curve[key]) != len(curve["taps"]):
                 yield f"`curves.{gate}.{key}` must hold {len(curve['taps'])} numbers, got {len(curve[key])}"
-    lockstep = report["lockstep"] or {"steps": [], "reference": [], "candidate": []}
-    for side in ("reference", "candidate"):
-        if len(lockstep[side]) != len(lockstep["steps"]):
-            yield f"`lockstep.{side}` must hold {len(lockstep['steps'])} numbers, got {len(lockstep[side])}"
+    columns = ("reference", "candidate", "difference")
+    lockstep = report["lockstep"] or {"steps": [], **{column: [] for column in columns}}
+    for column in columns:
+        if len(lockstep[column]) != len(lockstep["steps"]):
+            yield f"`lockstep.{column}` must hold {len(lockstep['steps'])} numbers, got {len(lockstep[column])}"
     for index, row in enumerate(report["confusion"]):
         n = len(row["classes"])
         for side in ("reference", "candidate"):

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from parity.report.notation import difference, headroom
+from parity.report.notation import headroom
 from parity.report.schema import Report
 from parity.verdict import Verdict
 
@@ -158,19 +158,6 @@ def find_open_checks(report: Report) -> Iterator[tuple[str, Check]]:
         for check in gate["checks"]:
             if check["verdict"] != "PASS":
                 yield gate["gate"], check
-
-
-def probability_difference(row: Mapping[str, Any]) -> float | None:
-    """Return the largest difference of a probability between the two sides; None where they cannot be paired."""
-    if row["reference"] is None or row["candidate"] is None:
-        return None
-    pairs = (row["reference"]["probabilities"], row["candidate"]["probabilities"])
-    if len(pairs[0]) != len(pairs[1]):
-        return None
-    found = [difference(a, b) for a, b in zip(*pairs, strict=True)]
-    if not found or any(value is None or math.isnan(value) for value in found):
-        return None
-    return max(abs(value) for value in found if value is not None)
 
 
 def decision_status(row: Mapping[str, Any]) -> str:

@@ -164,9 +164,10 @@ def test_results_of_other_code_data_or_processors_are_refused(different: str):
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A project whose code and locks are measured, and where its results are looked for."""
-    for name in ("legacy_tf/models.py", "torch_port/model.py", "benchmarks/timing.py", "parity/judge.py"):
-        (tmp_path / name).parent.mkdir()
+    for name in ("legacy_tf/models.py", "torch_port/model.py", "benchmarks/timing.py", "parity/judge.py", "parity/lines.py"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(f"# {name}\n")
+    (tmp_path / "benchmarks" / "worker.py").write_text("def main():\n    from parity.lines import serve\n")
     for name in ("requirements-tf.txt", "requirements-torch.txt", "requirements-core.txt"):
         (tmp_path / name).write_text("numpy==2.0\n")
     for module in (results_module, reuse):
@@ -203,7 +204,7 @@ def test_joined_results_are_finished_if_both_are(first: bool, second: bool):
     [
         ("legacy_tf/models.py", True), ("torch_port/model.py", True), ("benchmarks/timing.py", True),
         ("requirements-tf.txt", True), ("requirements-torch.txt", True), ("torch_port/new.py", True),
-        ("parity/judge.py", False), ("requirements-core.txt", False), ("torch_port/notes.md", False),
+        ("parity/lines.py", True), ("parity/judge.py", False), ("requirements-core.txt", False), ("torch_port/notes.md", False),
     ],
 )  # fmt: skip
 def test_results_of_other_code_are_not_found(project: Path, name: str, counts: bool):
@@ -221,12 +222,12 @@ def test_results_of_other_code_are_not_found(project: Path, name: str, counts: b
 def test_results_outlive_the_legacy_only_until_they_are_measured_again(project: Path):
     write_results(project / "runs" / "bench", {**make_results(), "code": hash_measured_code()})
     assert set(hash_measured_code()) == {
-        "legacy_tf", "torch_port", "benchmarks", "requirements-tf.txt", "requirements-torch.txt",
+        "legacy_tf", "torch_port", "benchmarks", "parity", "requirements-tf.txt", "requirements-torch.txt",
     }  # fmt: skip
     for name in ("legacy_tf/models.py", "requirements-tf.txt"):
         (project / name).unlink()
     (project / "legacy_tf").rmdir()
-    assert set(hash_measured_code()) == {"torch_port", "benchmarks", "requirements-torch.txt"}
+    assert set(hash_measured_code()) == {"torch_port", "benchmarks", "parity", "requirements-torch.txt"}
     assert find_current() is None
 
 

@@ -84,6 +84,17 @@ def test_everything_is_reused_when_nothing_changed(baseline: Finished, words):
     assert again.report["gates"] == baseline.report["gates"]
 
 
+def test_weights_that_another_code_left_behind_are_converted_again(baseline: Finished, words, tmp_path: Path):
+    """A run of an edited port converts the weights first: stopped after that, it leaves recordings of the code before."""
+    folder = copy_run(baseline.folder, tmp_path / "run")
+    weights = folder / "weights" / "port.safetensors"
+    whole = weights.read_bytes()
+    weights.write_bytes(whole[:-4] + bytes(4))
+    assert run_parity(folder, [*words, "--gates", "config,decode"]).code == 4
+    tensors = slice(8 + int.from_bytes(whole[:8], "little"), None)  # after the header, in which the order of remarks is free
+    assert weights.read_bytes()[tensors] == whole[tensors]
+
+
 def write_witness(path: Path, source: Finished, change: float = 0.0) -> Path:
     with (source.folder / "legacy" / "evaluate" / "predictions.csv").open(newline="", encoding="utf-8") as file:
         rows = list(csv.reader(file))

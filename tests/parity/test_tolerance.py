@@ -7,26 +7,26 @@ import pytest
 
 from parity.errors import BadInputError
 from parity.measurement import ErrorTable, Worst
-from parity.tolerance import FLOAT32_FLOOR, Limit, read_gates_file
+from parity.tolerance import NOISE_FACTOR, UNITS, Limit, read_gates_file
 from parity.verdict import Check, GateResult, Verdict, worst
 from parity.workspace import PROJECT
 
-CEILING = Limit(value=1e-3, reason="ceiling")
+FLOOR = 8 * 2.0**-23
+CEILING = Limit(value=1e-3, reason="ceiling", least=FLOOR, noise_factor=3.0)
 
 
 @pytest.mark.parametrize(
     ("noise_floor", "limit"),
-    [(0.0, FLOAT32_FLOOR), (1e-9, FLOAT32_FLOOR), (1e-5, 3e-5), (1.0, 1e-3)],
+    [(0.0, FLOOR), (1e-9, FLOOR), (1e-5, 3e-5), (1.0, 1e-3)],
     ids=["never tighter than 8 units in the last place", "the same", "three times the noise", "never past the ceiling"],
 )
 def test_the_float32_limit(noise_floor: float, limit: float):
     assert CEILING.widened(noise_floor).value == pytest.approx(limit, rel=1e-12)
-    assert pytest.approx(8 * 2.0**-23) == FLOAT32_FLOOR
 
 
 @pytest.mark.parametrize(("noise_floor", "limit"), [(0.0, 1e-4), (1e-4, 3e-4), (1.0, 1e-3)])
 def test_a_float32_limit_may_be_said_never_to_be_tighter(noise_floor: float, limit: float):
-    widened = Limit(value=1e-3, reason="ceiling", least=1e-4).widened(noise_floor)
+    widened = Limit(value=1e-3, reason="ceiling", least=1e-4, noise_factor=3.0).widened(noise_floor)
     assert widened.value == pytest.approx(limit, rel=1e-12)
     assert "at least 0.0001; ceiling" in widened.reason
 
@@ -93,6 +93,19 @@ def test_the_gates_file_of_the_project_has_a_reason_for_every_limit():
     gates_file = read_gates_file(PROJECT / "gates.toml")
     assert all(len(limit.reason) > 20 and limit.value > 0 for limit in gates_file.limits.values())
     assert set(gates_file.required) == {"probe", "guard", "quick", "full"}
+
+
+def test_the_float32_rule_is_read_from_the_gates_file(tmp_path: Path):
+    path = tmp_path / "gates.toml"
+    rows = {NOISE_FACTOR: "limit = 5", UNITS: "limit = 4", "a": "limit = 1e-3", "b": "limit = 1e-3\nleast = 1e-4"}
+    path.write_text("[profiles]\n" + "".join(f'[limits."{name}"]\n{row}\nreason = "r"\n' for name, row in rows.items()))
+    limits = read_gates_file(path).limits
+    assert limits["a"].widened(0.0).value == 4 * 2.0**-23
+    assert limits["a"].widened(1e-4).value == pytest.approx(5e-4)
+    assert limits["b"].widened(0.0).value == 1e-4
+    path.write_text(path.read_text().replace(UNITS, "float32/other"))
+    with pytest.raises(BadInputError, match="float32/units"):
+        read_gates_file(path)
 
 
 @pytest.mark.parametrize(

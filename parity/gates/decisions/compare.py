@@ -12,7 +12,7 @@ from parity.artefact import ArtefactError
 from parity.comparison import Comparison, compare_table
 from parity.contract import CLASSES, KINDS
 from parity.gates.decisions import figures
-from parity.gates.decisions.ledger import RAW, Row, group, probability_error, read_raw_rows, read_shared_rows
+from parity.gates.decisions.ledger import RAW, Row, find_ties, group, probability_error, read_raw_rows, read_shared_rows
 from parity.measurement import Worst
 from parity.predictions import read_predictions
 from parity.tolerance import GatesFile, Limit
@@ -20,7 +20,6 @@ from parity.verdict import Check, GateResult, Verdict
 from parity.workspace import Workspace
 
 FIGURES = ("n", "roc_auc", "accuracy", "precision", "recall", "confusion_matrix")
-LEAST_SPREAD = 1e-3
 SIGNED = "signed"
 
 
@@ -30,15 +29,20 @@ def compare(workspace: Workspace, gates_file: GatesFile) -> GateResult:
     groups = list(group([*rows, *raw]))
     noise = noise_floor(workspace)
     signed = _read_signed_rows(workspace)
-    ceiling = gates_file.limit("decisions/probabilities")
+    by_kind = {kind: [row for row in [*rows, *raw] if row.kind == kind] for kind in (*KINDS, RAW)}
+    ties = {kind: find_ties(members, gates_file.limit("decisions/ties")) for kind, members in by_kind.items()}
     checks = [
-        _power_check([row for row in rows if row.kind == "evaluation"]),
+        _power_check(by_kind["evaluation"], gates_file.limit("decisions/spread")),
         _image_check(workspace),
-        *(_changed_check(kind, [row for row in [*rows, *raw] if row.kind == kind]) for kind in (*KINDS, RAW)),
-        _probability_check(raw, ceiling, noise),
-        *(check for kind, split, members in groups for check in _per_class_checks(kind, split, members)),
+        *(_changed_check(kind, members, ties[kind]) for kind, members in by_kind.items()),
+        _probability_check(raw, gates_file.limit("decisions/probabilities"), noise),
+        *(
+            check
+            for kind, split, members in groups
+            for check in _per_class_checks(f"{kind}/{split}", members, ties[kind], gates_file)
+        ),
         *_figure_checks(workspace, raw, gates_file.limit("decisions/figures")),
-        *(_signed_checks(workspace, signed, ceiling) if signed is not None else ()),
+        *(_signed_checks(workspace, signed, gates_file) if signed is not None else ()),
     ]
     expected = len(workspace.all_cases) + len(workspace.cases("evaluation"))
     return GateResult(gate="decisions", checks=tuple(checks), expected=expected, compared=len(rows) + len(raw))
@@ -61,22 +65,22 @@ def _read_signed_rows(workspace: Workspace) -> list[Row] | None:
     ]
 
 
-def _signed_checks(workspace: Workspace, rows: list[Row], ceiling: Limit) -> Iterator[Check]:
+def _signed_checks(workspace: Workspace, rows: list[Row], gates_file: GatesFile) -> Iterator[Check]:
     """Hold the port on the users' images against what the legacy answered in the run that was signed."""
     facts = json.loads((workspace.signed / "facts.json").read_text(encoding="utf-8"))
     present = dict.fromkeys((row.image for row in rows), "present")
     reference = read_predictions(workspace.signed / "predictions.csv")
     yield compare_table("decisions/exact/signed/images", reference, dict.fromkeys(reference, "present"), present)
-    yield _changed_check(SIGNED, rows)
-    yield _probability_check(rows, ceiling, float(facts["noise_floor"]))
+    yield _changed_check(SIGNED, rows, find_ties(rows, gates_file.limit("decisions/ties")))
+    yield _probability_check(rows, gates_file.limit("decisions/probabilities"), float(facts["noise_floor"]))
 
 
-def _power_check(rows: list[Row]) -> Check:
+def _power_check(rows: list[Row], least_spread: Limit) -> Check:
     """A checkpoint that gives every image the same answer proves nothing."""
     reference = np.stack([row.reference for row in rows])
     predicted = sorted({CLASSES[index] for index in reference.argmax(axis=1)})
     spread = float((reference.max(axis=0) - reference.min(axis=0)).max())
-    powerless = len(predicted) < 2 or spread < LEAST_SPREAD
+    powerless = len(predicted) < 2 or spread < least_spread.value
     return Check(
         id="decisions/none/evaluation/power",
         verdict=Verdict.INCONCLUSIVE if powerless else Verdict.PASS,
@@ -98,11 +102,8 @@ def _image_check(workspace: Workspace) -> Check:
     return compare_table("decisions/exact/raw/images", expected, *sides)
 
 
-def _changed_check(kind: str, rows: list[Row]) -> Check:
-    error = probability_error(rows)
-    changed = [row for row in rows if row.changed]
-    ties = [row for row in changed if row.is_tie(error)] if error < LEAST_SPREAD else []
-    decided = [row for row in changed if row not in ties]
+def _changed_check(kind: str, rows: list[Row], ties: set[Row]) -> Check:
+    decided = [row for row in rows if row.changed and row not in ties]
     shown = [
         f"{row.image}: {CLASSES[row.predictions[0]]} to {CLASSES[row.predictions[1]]}, margins {row.margins[0]:.2g} and "
         f"{row.margins[1]:.2g}"
@@ -116,7 +117,7 @@ def _changed_check(kind: str, rows: list[Row]) -> Check:
         unit="decisions",
         n=len(rows),
         worst="; ".join(shown),
-        reason=f"{len(ties)} ties: both margins within the largest probability difference, {error:.2g}",
+        reason=f"{len(ties)} ties: both margins within the largest probability difference, {probability_error(rows):.2g}",
     )
 
 
@@ -130,26 +131,24 @@ def noise_floor(workspace: Workspace) -> float:
 def _probability_check(rows: list[Row], ceiling: Limit, noise: float) -> Check:
     worst = Worst()
     for row in rows:
-        worst.add(float(np.abs(row.reference - row.candidate).max()), row.image, row.reference.size)
+        worst.add(row.difference, row.image, row.reference.size)
     kind = rows[0].kind if rows else RAW
     # The shipped commands are both float32, so both errors count: one noise floor each.
     limit = ceiling.widened(2 * noise)
     return worst.to_check(f"decisions/float32/{kind}/probabilities/max_abs", limit, unit="probability", noise_floor=noise)
 
 
-def _per_class_checks(kind: str, split: str, rows: list[Row]) -> Iterator[Check]:
+def _per_class_checks(place: str, rows: list[Row], ties: set[Row], gates_file: GatesFile) -> Iterator[Check]:
     """Figures that follow from decisions must be equal; a ROC-AUC may move by the pairs that noise can swap."""
-    error = probability_error(rows)
-    decided = [row for row in rows if not row.is_tie(error)] if error < LEAST_SPREAD else rows
+    decided = [row for row in rows if row not in ties]
     counted = _figure_difference(decided, ("support", "precision", "recall", "f1", "mcc"))
-    same = Limit(value=1e-12, reason="support, precision, recall, F1 and MCC follow from the decisions (ties left out)")
-    yield counted.to_check(f"decisions/float32/{kind}/{split}/per_class", same, unit="absolute")
+    same = gates_file.limit("decisions/per_class")
+    yield counted.to_check(f"decisions/float32/{place}/per_class", same, unit="absolute")
     labels, reference = figures.columns(rows, "reference")
-    swappable = max(
-        figures.swappable_share(labels == index, reference[:, index], min(error, LEAST_SPREAD)) for index in figures.INDICES
-    )
-    limit = Limit(value=swappable + 1e-12, reason="share of pairs whose order the measured difference can swap")
-    yield _figure_difference(rows, ("roc_auc",)).to_check(f"decisions/float32/{kind}/{split}/roc_auc", limit, unit="absolute")
+    noise = min(probability_error(rows), gates_file.limit("decisions/ties").value)
+    swappable = max(figures.swappable_share(labels == index, reference[:, index], noise) for index in figures.INDICES)
+    limit = Limit(value=swappable + same.value, reason="share of pairs whose order the measured difference can swap")
+    yield _figure_difference(rows, ("roc_auc",)).to_check(f"decisions/float32/{place}/roc_auc", limit, unit="absolute")
 
 
 def _figure_difference(rows: list[Row], names: tuple[str, ...]) -> Worst:

@@ -11,12 +11,13 @@ import numpy as np
 from parity.artefact import ArtefactError
 from parity.contract import CLASSES, KINDS
 from parity.predictions import read_predictions
+from parity.tolerance import Limit
 from parity.workspace import EVALUATION_ERROR, Workspace
 
 RAW = "raw"
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)  # a row is equal to itself alone: an image may come twice
 class Row:
     """One image in the ledger.
 
@@ -45,11 +46,12 @@ class Row:
         """Distance between the two largest probabilities on each side."""
         return margin(self.reference), margin(self.candidate)
 
-    def is_tie(self, error: float) -> bool:
-        """Return whether both margins are within the measured probability error, so that the flip means nothing."""
-        return self.changed and max(self.margins) <= error
+    @property
+    def difference(self) -> float:
+        """Largest difference between a probability of the two sides."""
+        return float(np.abs(self.reference - self.candidate).max())
 
-    def to_dict(self, error: float) -> dict[str, Any]:
+    def to_dict(self, *, tie: bool) -> dict[str, Any]:
         reference, candidate = self.predictions
         return {
             "image": self.image,
@@ -60,7 +62,8 @@ class Row:
             "candidate": {"prediction": CLASSES[candidate], "probabilities": [float(p) for p in self.candidate]},
             "margin": list(self.margins),
             "changed": self.changed,
-            "tie": self.is_tie(error),
+            "tie": tie,
+            "difference": self.difference,
         }
 
 
@@ -116,4 +119,13 @@ def group(rows: list[Row]) -> Iterator[tuple[str, str, list[Row]]]:
 
 def probability_error(rows: list[Row]) -> float:
     """Return the largest difference between a probability of the two sides."""
-    return max((float(np.abs(row.reference - row.candidate).max()) for row in rows), default=0.0)
+    return max((row.difference for row in rows), default=0.0)
+
+
+def find_ties(rows: list[Row], limit: Limit) -> set[Row]:
+    """Return the rows of one kind whose decision changed and whose margins are both within the largest probability difference.
+
+    Such a flip means nothing, as long as that difference is noise: not past `limit`.
+    """
+    error = probability_error(rows)
+    return {row for row in rows if row.changed and max(row.margins) <= error} if error < limit.value else set()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -13,30 +14,59 @@ from parity.gates.gradcam.contract import FIXTURE_MAPS
 from parity.measurement import ErrorTable, Worst
 from parity.tolerance import GatesFile, Limit
 from parity.verdict import Check, GateResult, Verdict
-from parity.workspace import Workspace
+from parity.workspace import Case, Workspace
 
 PICTURES = ("fixture", "normalised", "resized", "overlay")
 
 
 def compare(workspace: Workspace, gates_file: GatesFile) -> GateResult:
-    comparison = Comparison.open(workspace, "gradcam", _expected(workspace))
+    comparison = Comparison.open(workspace, "gradcam", expected_maps(workspace))
     errors = ErrorTable()
     dead: list[Check] = []
     reruns: list[Check] = []
     for kind in KINDS:
-        pairs = {dtype: next(comparison.pairs(f"{dtype}/{kind}/raw"), None) for dtype in DTYPES}
-        double, single = pairs["float64"], pairs["float32"]
-        if double is None or single is None:
+        found = read_maps(comparison, kind)
+        if found is None:
             continue
         for row, case in enumerate(workspace.cases(kind)):
-            rows = [(to_peak(pair.reference[row]), to_peak(pair.candidate[row])) for pair in (double, single)]
-            errors.add_precisions(f"raw/{kind}", case.name, *rows)
-        reruns += _rerun_checks(workspace, comparison, kind, single, errors)
-        dead += _dead_checks(workspace, kind, double.reference, double.candidate, gates_file.limit("gradcam/dead"))
+            found.add_errors(errors, row, case)
+        reruns += _rerun_checks(workspace, comparison, kind, found.single, errors)
+        dead += _dead_checks(workspace, kind, *found.dead, gates_file.limit("gradcam/dead"))
     limits = {dtype: gates_file.limit(f"gradcam/{dtype}") for dtype in DTYPES}
     checks = [*errors.checks("gradcam", [f"raw/{kind}" for kind in KINDS], limits), *reruns, *dead]
     checks.append(_batch_check(comparison.candidate.values.get("batch", "not asked for")))
     return comparison.result([*checks, *_picture_checks(workspace, comparison, gates_file.limit("gradcam/pictures"))])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Maps:
+    """Raw maps of one kind of images in both precisions."""
+
+    kind: str
+    double: Pair
+    single: Pair
+
+    @property
+    def dead(self) -> tuple[np.ndarray, np.ndarray]:
+        """For each map of the legacy, and of the port, whether it is dead."""
+        return is_dead(self.double.reference), is_dead(self.double.candidate)
+
+    def add_errors(self, errors: ErrorTable, row: int, case: Case) -> None:
+        """Add the errors of one image's map."""
+        rows = [(to_peak(pair.reference[row]), to_peak(pair.candidate[row])) for pair in (self.double, self.single)]
+        errors.add_precisions(f"raw/{self.kind}", case.name, *rows)
+
+    def error(self, row: int, case: Case) -> float:
+        """Return what the gate measures of one image's map in float32."""
+        errors = ErrorTable()
+        self.add_errors(errors, row, case)
+        return errors.worst["float32", f"raw/{self.kind}", "max_rel"].observed
+
+
+def read_maps(comparison: Comparison, kind: str) -> Maps | None:
+    """Return the raw maps of one kind of images; None where a side has none that are whole."""
+    double, single = (next(comparison.pairs(f"{dtype}/{kind}/raw"), None) for dtype in DTYPES)
+    return None if double is None or single is None else Maps(kind=kind, double=double, single=single)
 
 
 def to_peak(raw: np.ndarray) -> np.ndarray:
@@ -78,7 +108,7 @@ def _rerun_checks(workspace: Workspace, comparison: Comparison, kind: str, first
             )
 
 
-def _expected(workspace: Workspace) -> dict[str, Expected]:
+def expected_maps(workspace: Workspace) -> dict[str, Expected]:
     height_px, width_px = workspace.spec.height_px, workspace.spec.width_px
     map_shape = tap_shapes(height_px, width_px, len(CLASSES))["conv5/block3/out"][1:3]
     found: dict[str, Expected] = {
@@ -105,11 +135,8 @@ def is_dead(raw: np.ndarray) -> np.ndarray:
     return np.logical_not((raw > 0).any(axis=(1, 2)))
 
 
-def _dead_checks(
-    workspace: Workspace, kind: str, reference: np.ndarray, candidate: np.ndarray, limit: Limit
-) -> Iterator[Check]:
+def _dead_checks(workspace: Workspace, kind: str, dead: np.ndarray, dead_in_port: np.ndarray, limit: Limit) -> Iterator[Check]:
     cases = workspace.cases(kind)
-    dead, dead_in_port = is_dead(reference), is_dead(candidate)
     one_sided = [case.name for case, a, b in zip(cases, dead, dead_in_port, strict=True) if a != b]
     yield Check(
         id=f"gradcam/exact/dead/{kind}/one_sided",

@@ -43,7 +43,8 @@ def compare(workspace: Workspace, gates_file: GatesFile) -> GateResult:
         checks.append(worst.to_check("loader/float64/class_weights/max_rel", limit, unit="relative"))
     checks += _trace_checks(comparison)
     comparison.tables += 1
-    checks += permutation_checks(candidate["permutation"], reference["trace_files"]["train"])
+    distinct = gates_file.limit("loader/distinct_images")
+    checks += permutation_checks(candidate["permutation"], reference["trace_files"]["train"], distinct)
     return comparison.result(checks)
 
 

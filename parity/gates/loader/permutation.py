@@ -7,24 +7,24 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from parity.gates.loader.contract import DEFAULT_EPOCHS, batch_lengths
+from parity.tolerance import Limit
 from parity.verdict import Check, Verdict
 
-DISTINCT_IMAGES = 10  # so many have 3.6 million orders: two epochs do not get the same one by chance
 
-
-def permutation_checks(found: Mapping[str, Any], files: Sequence[tuple[str, int]]) -> list[Check]:
+def permutation_checks(found: Mapping[str, Any], files: Sequence[tuple[str, int]], distinct: Limit) -> list[Check]:
     """Return the checks of the default order.
 
     Args:
         found: What the port read: ``images`` and ``labels`` by epoch and number.
         files: The images and their labels, in the order of the data set.
+        distinct: Number of images from which on an order is not repeated by chance.
     """
     epochs = [_values(found["images"], f"epoch {number},") for number in range(DEFAULT_EPOCHS)]
     batches = [_values(found["labels"], f"epoch {number},") for number in range(DEFAULT_EPOCHS)]
     names = [name for name, _ in files]
     return [
         _once(epochs, names),
-        _new_orders(epochs, names),
+        _new_orders(epochs, names, distinct),
         _batch_lengths(batches, batch_lengths(len(names))),
         _paired(epochs, batches, dict(files)),
     ]
@@ -44,9 +44,9 @@ def _once(epochs: Sequence[list[str]], names: Sequence[str]) -> Check:
     return _check("once", wrong, n=DEFAULT_EPOCHS * len(names), reason="every epoch has every image once")
 
 
-def _new_orders(epochs: Sequence[list[str]], names: Sequence[str]) -> Check:
-    if len(names) < DISTINCT_IMAGES:
-        reason = f"fewer than {DISTINCT_IMAGES} training images can repeat an order by chance"
+def _new_orders(epochs: Sequence[list[str]], names: Sequence[str], distinct: Limit) -> Check:
+    if len(names) < distinct.value:
+        reason = f"fewer than {distinct.value:g} training images can repeat an order by chance: {distinct.reason}"
         return Check(id="loader/exact/permutation/new_orders", verdict=Verdict.INCONCLUSIVE, n=len(epochs), reason=reason)
     orders = {"the file order": list(names)} | {f"epoch {number}": order for number, order in enumerate(epochs)}
     wrong = []

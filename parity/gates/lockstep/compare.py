@@ -72,14 +72,24 @@ def _loss_check(comparison: Comparison, gates_file: GatesFile) -> Check:
     worst = Worst()
     limit = gates_file.limit("lockstep/loss")
     for pair in comparison.pairs("float64/loss"):
-        with np.errstate(divide="ignore", invalid="ignore"):  # a loss of exactly 0 is infinitely far from any other
-            errors = np.abs(pair.candidate - pair.reference) / np.abs(pair.reference)
-        errors[pair.candidate == pair.reference] = 0.0
+        errors = loss_errors(pair.reference, pair.candidate)
         over = np.flatnonzero(~(errors <= limit.value))
         parted = f"; the losses part at step {over[0] + 1}" if over.size else ""
         for step, error in enumerate(errors, start=1):
             worst.add(float(error), f"step {step}{parted}", 1)
     return worst.to_check("lockstep/float64/loss/rel", limit, unit="relative")
+
+
+def loss_errors(reference: np.ndarray, candidate: np.ndarray) -> np.ndarray:
+    """Return the relative error of each step's loss, (N,); a loss of exactly 0 is infinitely far from any other.
+
+    >>> loss_errors(np.array([2.0, 0.0, 0.0]), np.array([2.5, 0.0, 1.0])).tolist()
+    [0.25, 0.0, inf]
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        errors: np.ndarray = np.abs(candidate - reference) / np.abs(reference)
+    errors[candidate == reference] = 0.0
+    return errors
 
 
 def _state_checks(comparison: Comparison, kind: str, gates_file: GatesFile) -> Iterator[Check]:

@@ -16,7 +16,6 @@ from parity.verdict import Check, GateResult
 from parity.workspace import Workspace
 
 PARTS = ("logits", "labels")
-SMALLEST_SCALE = 1e-3  # a loss of a saturated right answer is 0 or a few 1e-18: below this, errors are absolute
 
 
 def compare(workspace: Workspace, gates_file: GatesFile) -> GateResult:
@@ -26,12 +25,14 @@ def compare(workspace: Workspace, gates_file: GatesFile) -> GateResult:
     inputs = {name: pair for name in names for pair in comparison.pairs(name)}
     checks = [comparison.inputs(inputs.values(), "logits and labels that both sides were given")]
     truths = {name: _oracle(inputs, name) for name in shapes if all(f"inputs/{name}/{part}" in inputs for part in PARTS)}
+    smallest_scale = gates_file.limit("loss/smallest_scale").value
     for dtype in DTYPES:
         pairs = {name: pair for name in shapes for pair in comparison.pairs(f"{dtype}/{name}")}
         limit = gates_file.limit(f"loss/{dtype}")
         for place, loss in enumerate(MEASURED):
-            checks += _case_checks(f"loss/{dtype}", loss, {name: (pair, place) for name, pair in pairs.items()}, limit)
-        checks += _oracle_checks(f"loss/{dtype}/oracle", pairs, truths, limit)
+            found = {name: (float(pair.reference[place]), float(pair.candidate[place])) for name, pair in pairs.items()}
+            checks += _case_checks(f"loss/{dtype}", loss, found, limit, smallest_scale)
+        checks += _oracle_checks(f"loss/{dtype}/oracle", pairs, truths, limit, smallest_scale)
     return comparison.result(checks)
 
 
@@ -43,15 +44,17 @@ def _expected(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Expected]:
     return found | {f"{dtype}/{name}": losses for dtype in DTYPES for name in shapes}
 
 
-def _case_checks(gate: str, loss: str, found: Mapping[str, tuple[Pair, int]], limit: Limit) -> Iterator[Check]:
-    for name, (pair, place) in found.items():
+def _case_checks(
+    gate: str, loss: str, found: Mapping[str, tuple[float, float]], limit: Limit, smallest_scale: float
+) -> Iterator[Check]:
+    for name, losses in found.items():
         worst = Worst()
-        worst.add(_error(float(pair.reference[place]), float(pair.candidate[place])), name, 1)
+        worst.add(_error(*losses, smallest_scale), name, 1)
         yield worst.to_check(f"{gate}/{name}/{loss}", limit, unit="relative")
 
 
 def _oracle_checks(
-    gate: str, pairs: Mapping[str, Pair], truths: Mapping[str, tuple[float, float]], limit: Limit
+    gate: str, pairs: Mapping[str, Pair], truths: Mapping[str, tuple[float, float]], limit: Limit, smallest_scale: float
 ) -> Iterator[Check]:
     """Hold each side against numpy, so that an error of both is seen too."""
     for side in ("legacy", "port"):
@@ -59,12 +62,12 @@ def _oracle_checks(
         for name, pair in pairs.items():
             losses = pair.reference if side == "legacy" else pair.candidate
             for loss, truth, observed in zip(MEASURED, truths.get(name, (np.nan, np.nan)), losses.tolist(), strict=True):
-                worst.add(_error(truth, observed), f"{loss} of {name}", 1)
+                worst.add(_error(truth, observed, smallest_scale), f"{loss} of {name}", 1)
         yield worst.to_check(f"{gate}/{side}", limit, unit="relative")
 
 
-def _error(truth: float, found: float) -> float:
-    return abs(found - truth) / max(abs(truth), SMALLEST_SCALE)
+def _error(truth: float, found: float, smallest_scale: float) -> float:
+    return abs(found - truth) / max(abs(truth), smallest_scale)
 
 
 def _oracle(inputs: Mapping[str, Pair], name: str) -> tuple[float, float]:

@@ -9,7 +9,8 @@ from sklearn.metrics import f1_score, roc_auc_score
 from parity.artefact import ArtefactError
 from parity.gates.decisions import compare as gate
 from parity.gates.decisions import figures
-from parity.gates.decisions.ledger import Row, margin
+from parity.gates.decisions.ledger import Row, find_ties, margin
+from parity.tolerance import Limit
 from parity.verdict import GateResult, Verdict
 
 from .conftest import LABELS, HandmadeRun, probabilities
@@ -67,6 +68,25 @@ def test_a_flip_within_the_measured_error_is_a_tie(handmade: HandmadeRun):
     assert failed(result) == []
     check = next(check for check in result.checks if check.id == "decisions/float32/evaluation/changed")
     assert check.reason.startswith("1 ties")
+
+
+def test_a_tie_of_one_split_by_the_error_of_the_other_is_one_for_every_check(handmade: HandmadeRun):
+    """Whether a flip means something is decided once for all images of a kind, not anew for each split."""
+    rows = probabilities()
+    rows[0] = [0.4 + 1e-7, 0.4, 0.2 - 1e-7]  # of the split val
+    changed = rows.copy()
+    changed[0] = [0.4, 0.4 + 1e-7, 0.2 - 1e-7]
+    changed[1] += [6e-7, -6e-7, 0.0]  # of the split test
+    changed[0] += [0.0, 1.5e-7, -1.5e-7]
+    result = evaluate(handmade, rows, changed)
+    assert failed(result) == []
+
+
+def test_an_image_that_comes_twice_is_two_rows():
+    answers = {"reference": np.array([0.5, 0.4, 0.1]), "candidate": np.array([0.4, 0.5, 0.1])}
+    twice = [Row(image="a", kind="raw", split="", label=0, **answers) for _ in range(2)]
+    assert find_ties(twice, Limit(value=1.0, reason="any")) == set(twice)
+    assert gate._changed_check("raw", twice, set(twice[:1])).observed == 1.0
 
 
 def test_a_large_error_makes_no_tie(handmade: HandmadeRun):
@@ -152,7 +172,7 @@ def test_margins_by_hand():
     assert row.margins == (pytest.approx(0.2), 0.0)
     assert margin(np.array([0.2, 0.7, 0.1])) == pytest.approx(0.5)
     assert row.changed
-    assert row.to_dict(0.0)["candidate"]["prediction"] == "nor"
+    assert row.to_dict(tie=False)["candidate"]["prediction"] == "nor"
     assert LABELS[row.label] == 0
 
 

@@ -65,7 +65,9 @@ def huge_report(make_report: Callable[..., dict[str, Any]]) -> dict[str, Any]:
     report["confusion"] *= 50
     report["curves"] = {f"gate{i}": {**report["curves"]["blocks"], "taps": ["`" * 200] * 23} for i in range(30)}
     losses = [1.0986122886681098] * 5000
-    report["lockstep"] = {"steps": [*range(5000)], "reference": losses, "candidate": losses, "epoch_starts": [*range(5000)]}
+    steps = [*range(5000)]
+    columns = {"reference": losses, "candidate": losses, "difference": [0.0] * 5000}
+    report["lockstep"] = {"steps": steps, "epoch_starts": steps, **columns}
     report["gradcam"] *= 40
     report["throughput"] *= 300
     report["declared"] *= 300

@@ -63,7 +63,7 @@ def make_report(
         for row in ledger[1 : max(3, images // 10) : 2]:
             row["candidate"] = {"prediction": "scc", "probabilities": [0.0521, 0.1318, 0.8161]}
             row.update(changed=True, margin=[row["margin"][0], 0.6843])
-        ledger[0].update(candidate=None, margin=[ledger[0]["margin"][0], None])
+        ledger[0].update(candidate=None, difference=None, margin=[ledger[0]["margin"][0], None])
         ledger[4].update(changed=True, tie=True, margin=[2e-7, 3e-7])
     gradcam, assets = _make_gradcam(names, verdict, random, folder)
     return {
@@ -218,6 +218,7 @@ def _make_decision(kind: str, name: str, index: int, random: np.random.Generator
         "reference": {"prediction": answer, "probabilities": probabilities.tolist()},
         "candidate": {"prediction": answer, "probabilities": other.tolist()},
         "margin": [margin, margin],
+        "difference": 1e-7,
         "changed": False,
         "tie": False,
     }
@@ -283,6 +284,7 @@ def _make_lockstep(verdict: str) -> dict[str, Any]:
         "steps": steps.tolist(),
         "reference": reference.tolist(),
         "candidate": (reference * (1.0 + parting)).tolist(),
+        "difference": parting.tolist(),
         "epoch_starts": [1, 6, 11],
     }
 

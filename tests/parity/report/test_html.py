@@ -177,6 +177,7 @@ def test_every_loss_of_lockstep_is_in_a_table(make_report: Any, tmp_path: Path) 
         "steps": [1, 2, 3],
         "reference": [1.5, 0.75, "nan"],
         "candidate": [1.5, 0.9, 0.25],
+        "difference": [0.0, 0.2, "nan"],
         "epoch_starts": [1, 3],
     }
     text = Page(render_html(report, folder=tmp_path)).text.split("9 Losses of lockstep")[1].split("10 Grad-CAM")[0]
@@ -201,6 +202,7 @@ def test_more_steps_than_there_is_room_for_are_counted(make_report: Any, tmp_pat
         "steps": [*range(4000)],
         "reference": losses,
         "candidate": losses,
+        "difference": [0.0] * 4000,
         "epoch_starts": [*range(0, 4000, 5)],
     }
     html = render_html(report, folder=tmp_path)

@@ -114,6 +114,7 @@ def test_losses_of_lockstep_are_told(make_report: Any) -> None:
         "steps": [1, 2, 3],
         "reference": [1.5, 0.75, "nan"],
         "candidate": [1.5, 0.9, 0.25],
+        "difference": [0.0, 0.2, "nan"],
         "epoch_starts": [1, 3],
     }
     section = render_markdown(report).split("## Losses of lockstep\n\n")[1].split("\n\n")[0]

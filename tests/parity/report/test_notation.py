@@ -6,9 +6,7 @@ import pytest
 from parity.report import notation
 from parity.report.notation import (
     MINUS,
-    Figure,
     headroom,
-    relative_difference,
     show_difference,
     show_figure,
     show_headroom,
@@ -18,7 +16,7 @@ from parity.report.notation import (
 
 
 def test_examples_of_the_docstrings() -> None:
-    assert doctest.testmod(notation) == doctest.TestResults(failed=0, attempted=10)
+    assert doctest.testmod(notation) == doctest.TestResults(failed=0, attempted=9)
 
 
 @pytest.mark.parametrize(
@@ -92,13 +90,3 @@ def test_scores_have_four_decimals() -> None:
 )
 def test_durations(value: float | None, shown: str) -> None:
     assert show_seconds(value) == shown
-
-
-@pytest.mark.parametrize("pair", [(None, 1.0), (1.0, None), ("nan", 1.0), (1.0, "nan"), ("inf", "inf")])
-def test_a_relative_difference_needs_two_numbers(pair: tuple[Figure, Figure]) -> None:
-    assert relative_difference(*pair) is None
-
-
-@pytest.mark.parametrize(("reference", "candidate", "found"), [(-2.0, -1.0, 0.5), (4, 5, 0.25), (2.0, "inf", math.inf)])
-def test_a_relative_difference_has_no_sign(reference: Figure, candidate: Figure, found: float) -> None:
-    assert relative_difference(reference, candidate) == found

@@ -3,8 +3,10 @@ from itertools import pairwise
 from typing import Any
 from xml.etree import ElementTree
 
+import numpy as np
 import pytest
 
+from parity.gates.lockstep.compare import loss_errors
 from parity.report.lockstep import LockstepRow, make_lockstep_rows
 from parity.report.pictures import draw_curve, draw_losses
 
@@ -120,8 +122,9 @@ def test_a_curve_of_very_many_taps_is_cut() -> None:
 
 
 def make_rows(reference: list[Any], candidate: list[Any]) -> list[LockstepRow]:
-    steps = [*range(1, len(reference) + 1)]
-    return make_lockstep_rows({"steps": steps, "reference": reference, "candidate": candidate, "epoch_starts": [1, 3]})
+    columns = {"steps": [*range(1, len(reference) + 1)], "reference": reference, "candidate": candidate}
+    difference = loss_errors(*(np.array(losses, dtype=float) for losses in (reference, candidate))).tolist()
+    return make_lockstep_rows({**columns, "difference": difference, "epoch_starts": [1, 3]})
 
 
 LOSSES = make_rows([1.0, 0.5, 0.25, 0.125], [1.0, 0.5 + 1e-13, 0.25, 0.125 + 1e-10])

@@ -16,7 +16,8 @@ STRANGE = (None, True, -1, 0.5, "", "odd", [], [1], {}, {"odd": 1})
 
 
 def test_schema_is_a_json_schema() -> None:
-    jsonschema.Draft202012Validator.check_schema(read_schema())
+    rules = jsonschema.Draft202012Validator(jsonschema.Draft202012Validator.META_SCHEMA)
+    assert list(rules.iter_errors(read_schema())) == []
 
 
 @pytest.mark.parametrize("verdict", ["PASS", "FAIL", "NOT_RUN", "INCONCLUSIVE"])
@@ -85,7 +86,7 @@ def test_every_fault_is_told_at_once(make_report: Any) -> None:
 def test_faults_in_words_are_few(make_report: Any) -> None:
     report = make_report()
     report["ledger"] = [{}] * 100
-    with pytest.raises(BadInputError, match=r"and 880 more faults$"):
+    with pytest.raises(BadInputError, match=r"and 980 more faults$"):
         check_report(report, place="here")
 
 
@@ -129,7 +130,7 @@ def test_curves_have_one_number_per_tap(make_report: Any, key: str) -> None:
         check_report(report, place="here")
 
 
-@pytest.mark.parametrize("side", ["reference", "candidate"])
+@pytest.mark.parametrize("side", ["reference", "candidate", "difference"])
 def test_lockstep_has_one_loss_per_step(make_report: Any, side: str) -> None:
     report = make_report()
     report["lockstep"][side].pop()

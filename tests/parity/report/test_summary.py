@@ -95,19 +95,6 @@ def test_changed_decisions_come_with_ties_last() -> None:
     assert summary.count_decisions({"ledger": ledger}) == {"same": 1, "changed": 1, "tie": 1, "missing": 1}
 
 
-@pytest.mark.parametrize(
-    ("probabilities", "found"),
-    [([0.6, 0.3, 0.1], pytest.approx(0.1)), ([0.7, 0.3], None), ([0.7, "nan", 0.1], None), ([0.7, None, 0.1], None)],
-)
-def test_largest_difference_of_a_probability(probabilities: list[Any], found: float | None) -> None:
-    row = make_row(candidate={"prediction": "aca", "probabilities": probabilities})
-    assert summary.probability_difference(row) == found
-
-
-def test_a_missing_side_has_no_difference() -> None:
-    assert summary.probability_difference(make_row(reference=None)) is None
-
-
 def test_rows_are_grouped_in_order() -> None:
     rows = [{"kind": "raw", "split": "val"}, {"kind": "evaluation", "split": None}, {"kind": "raw", "split": "val"}]
     assert {key: len(group) for key, group in summary.group_by_source(rows).items()} == {
