@@ -16,7 +16,7 @@ from parity.verdict import GateResult, Verdict
 
 from .conftest import HandmadeRun, probabilities
 from .test_decisions import evaluate
-from .test_gradcam import kill
+from .test_gradcam import kill, make_again
 from .test_gradcam import run as maps  # noqa: F401, a fixture
 
 FLAT = np.array([0.4 + 1e-7, 0.4, 0.2 - 1e-7]), np.array([0.4, 0.4 + 2e-7, 0.2 - 2e-7])
@@ -55,6 +55,7 @@ def test_maps_that_the_gate_calls_the_same_have_no_error_in_the_report(run: Hand
     for dtype in ("float64", "float32"):
         for kind in KINDS:
             run.port.arrays[f"{dtype}/{kind}/raw"][0][:] *= 49
+    make_again(run)
     assert run.compare("gradcam", compare_maps).verdict is Verdict.PASS
     after, _ = make_explanations(run.workspace, [])
     assert [row["error"] for row in after] == pytest.approx([row["error"] for row in before], abs=1e-6)
