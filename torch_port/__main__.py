@@ -210,8 +210,8 @@ def _add_train(commands: Any) -> None:
         "--workers",
         type=_count,
         metavar="N",
-        help="processes that read images, which hand them over in shared memory (default: by device and cores, up to 16; 0 for the "
-        "legacy order)",
+        help="processes that read images, and hand them over in shared memory (default: by device and cores, up to 16; 0 for "
+        "the legacy order)",
     )
     add(
         "--image-cache",
