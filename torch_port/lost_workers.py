@@ -38,6 +38,8 @@ def explained_losses(*, transport: bool = False) -> Iterator[None]:
     """
     try:
         yield
+    except LostWorkerError:  # said already, in a block inside
+        raise
     except (RuntimeError, OSError, EOFError) as error:
         text = str(error).strip() or type(error).__name__
         said = text.splitlines()[-1].strip()  # before it there may be a worker's traceback

@@ -191,7 +191,15 @@ def test_an_end_of_the_connection_to_a_worker_is_a_loss(error: Exception):
         raise error
 
 
-@pytest.mark.parametrize("error", [RuntimeError("shapes differ"), OSError(28, "No space left on device"), EOFError()])
+@pytest.mark.parametrize(
+    "error",
+    [
+        RuntimeError("shapes differ"),
+        OSError(28, "No space left on device"),
+        EOFError(),
+        LostWorkerError("DataLoader worker (pid 3)"),
+    ],
+)
 def test_other_errors_are_not_explained_away(error: Exception):
     with pytest.raises(type(error)) as caught, explained_losses():
         raise error
