@@ -147,17 +147,21 @@ def legacy_test(session: nox.Session) -> None:
     python=PYTHON, requires=["legacy_test", "port_test", "browser_test", "port"] if HAS_LEGACY else ["port_test", "port"]
 )
 def tests(session: nox.Session) -> None:
-    """Test everything that takes less than 15 minutes on two cores; branches of the parity core that it misses are few."""
+    """Test everything that takes less than 15 minutes on two cores, and measure which branches of the parity core it misses."""
     sync(session, "requirements-core.txt")
     environment = {**session_environment(session), "COVERAGE_FILE": str(Path(session.bin).parent / "coverage")}
-    session.run("python", "-m", "coverage", "erase", env=environment, silent=True)
+    # Measuring makes Python slower by half. A choice of tests covers less, and so do those that outlive the legacy.
+    measured = HAS_LEGACY and not session.posargs
+    python = ("python", "-m", "coverage", "run", "-m") if measured else ("python", "-m")
+    if measured:
+        session.run("python", "-m", "coverage", "erase", env=environment, silent=True)
     # Whole runs take both cores; a choice of tests (-k) may leave one of the two with none.
     for words in (["tests/parity", "tests/benchmarks", "--numprocesses", "2"], WHOLE_RUNS):
         session.run(
-            "python", "-m", "coverage", "run", "-m", "pytest", *words, "-m", "not slow", *session.posargs,
+            *python, "pytest", *words, "-m", "not slow", *session.posargs,
             env=environment, success_codes=[0, 5] if session.posargs else [0],
         )  # fmt: skip
-    if HAS_LEGACY and not session.posargs:  # a choice covers less, and so do the tests that outlive the legacy
+    if measured:
         session.run("python", "-m", "coverage", "combine", "--quiet", env=environment)
         session.run("python", "-m", "coverage", "report", env=environment)
 

@@ -12,7 +12,7 @@ from parity.workspace import PROJECT
 from .test_imports import LEGACY_FILES, PORT_FILES, files
 
 SETTINGS = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["coverage"]
-FLOOR = 0  # percent: what it was when it was set; it is not lowered
+FLOOR = 94.0  # percent: what it was when it was set; it is not lowered
 
 
 def test_branches_are_measured_in_subprocesses_too():
@@ -44,6 +44,6 @@ def test_nothing_is_left_out_line_by_line():
 
 def test_the_tests_are_run_by_what_measures():
     text = Path(PROJECT / "noxfile.py").read_text(encoding="utf-8")
-    assert '"coverage", "run", "-m", "pytest"' in text
+    assert '"coverage", "run", "-m")' in text
     assert '"coverage", "report"' in text
     assert legacy_is_gone(PROJECT) or '"coverage", "combine"' in text
