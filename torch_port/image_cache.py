@@ -116,7 +116,11 @@ def decoded_images(folder: Path, loaders: Iterable[DataLoader], limit_bytes: int
         yield
     finally:
         if first:
-            _remove_folder(cache.folder)
+            try:
+                _remove_folder(cache.folder)
+            except KeyboardInterrupt:  # it comes once: see `interruption`
+                _remove_folder(cache.folder)
+                raise
 
 
 def _remove_folder(folder: Path) -> None:

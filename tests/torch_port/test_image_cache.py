@@ -358,3 +358,19 @@ def test_what_cannot_be_removed_is_said(
         pass
     expected = f"warning: decoded images could not be removed: remove {tmp_path / 'decoded_images'}\n"
     assert capfd.readouterr().err == expected
+
+
+def test_an_interruption_while_they_are_removed_leaves_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """A signal may come at any moment; a second one is not heard."""
+    signals = iter([KeyboardInterrupt])
+    remove = image_cache._remove_folder
+
+    def interrupted(folder: Path) -> None:
+        for error in signals:
+            raise error
+        remove(folder)
+
+    monkeypatch.setattr(image_cache, "_remove_folder", interrupted)
+    with pytest.raises(KeyboardInterrupt), decoded_images(tmp_path, [], 1 << 30, first=True):
+        (tmp_path / image_cache.FOLDER / ("a" * 64)).touch()
+    assert not (tmp_path / image_cache.FOLDER).exists()

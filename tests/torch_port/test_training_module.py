@@ -107,17 +107,17 @@ def test_one_process_has_the_whole_batch():
     assert share_of_batch(torch.ones(3, 3)) == 1.0
 
 
+@pytest.mark.filterwarnings(
+    "ignore:Accessing the data pointer of FakeTensor"
+)  # torchmetrics copies its counts by copy.deepcopy
 def test_a_step_asks_the_device_for_no_number():
     """On a GPU each such question makes the host wait. Tensors without values, as torch's compiler has them, answer none."""
     with FakeTensorMode():
         training = ClassifierTraining(ResNet50V2(3), torch.ones(3), seed=0).train()
-        optimizer = training.configure_optimizers()
         batch = torch.rand(4, 3, 64, 96), torch.eye(3)[torch.arange(4) % 3]
         for index in range(2):
             loss = training.training_step(batch, index)
-            optimizer.zero_grad()
             loss.backward()
-            optimizer.step()
         training.validation_step(batch, 0)
         for question in (loss.item, lambda: torch.bincount(batch[1].argmax(1), minlength=9)):
             with pytest.raises((DataDependentOutputException, DynamicOutputShapeException)):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from pathlib import Path
 
 from tests.unknown_user import PROJECT, import_as_unknown_user, run_as_unknown_user
@@ -32,9 +33,9 @@ def test_commands_run_without_a_home(data_set: Path, checkpoint: Path, tmp_path:
         ["gradcam", *data, *known, "--samples", "1", "--out", str(tmp_path / "ü")],
         ["predict", str(data_set / "images"), *known, *small, "--out", str(tmp_path / "p.csv")],
     ]
-    temporary = tmp_path / "for a while"
-    temporary.mkdir()
-    done = run_as_unknown_user("-c", PROGRAM, json.dumps(commands), folder=temporary)
+    # Not below `tmp_path`: workers have sockets there, whose paths Linux limits to 107 bytes.
+    with tempfile.TemporaryDirectory(prefix="for a while ") as temporary:
+        done = run_as_unknown_user("-c", PROGRAM, json.dumps(commands), folder=Path(temporary))
     assert done.stdout.splitlines()[-1] == "[2, 0, 0, 0, 0]", done.stderr
     assert (
         "error: `weights` must be in the home folder, where Keras keeps them, got no home folder in HOME; give --weights FILE, "
