@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 
 from parity.artefact import ArtefactError, RecordingWriter, hash_file
 from parity.errors import BadInputError, LostSideError, is_out_of_memory
-from parity.files import cannot_write, is_of_a_place
+from parity.files import cannot_write, is_of_a_place, write_whole
 from parity.processes import FREE_MEMORY
 from parity.reuse import INSTALLED, find_lock, hash_code, is_current, recording_key
 from parity.workspace import PROJECT, Workspace
@@ -106,7 +106,7 @@ class SideRecorder:
             self.refusals += module.REFUSALS
             self._built = module.make_side(self.workspace)
             if self.side == "port":
-                self._stamp.write_text(self._made_weights(), encoding="utf-8")
+                write_whole(self._stamp, self._made_weights())
         return self._built
 
     @property

@@ -70,7 +70,7 @@ def files(*patterns: str) -> set[Path]:
 
 
 def core_files() -> set[Path]:
-    return files(*CORE_PACKAGES) - files(*LEGACY_FILES, *PORT_FILES, "benchmarks/device_kit/*.py")  # scripts, in no package
+    return files(*CORE_PACKAGES) - files(*LEGACY_FILES, *PORT_FILES)
 
 
 def imported(path: Path) -> Iterator[str]:

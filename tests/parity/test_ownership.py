@@ -210,7 +210,9 @@ def test_another_specification_is_none_of_ours(tmp_path: Path, content: str):
 
 @pytest.mark.parametrize("names", [(), (".lock",)])
 def test_a_folder_in_which_a_run_has_just_begun_is_as_good_as_new(tmp_path: Path, names: tuple[str, ...]):
-    refuse_folder(Workspace(fill(tmp_path, *names)))
+    before = contents_of(fill(tmp_path, *names))
+    refuse_folder(Workspace(tmp_path))
+    assert contents_of(tmp_path) == before
 
 
 @pytest.mark.parametrize("bundle", [False, True])

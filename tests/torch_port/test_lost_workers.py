@@ -173,10 +173,10 @@ def test_a_worker_that_dies_before_its_batch_is_fetched():
 
 
 def test_workers_that_cannot_be_started(monkeypatch: pytest.MonkeyPatch):
-    def refuse() -> int:
+    def fork_nothing() -> int:
         raise BlockingIOError(11, "Resource temporarily unavailable")
 
-    monkeypatch.setattr(os, "fork", refuse)
+    monkeypatch.setattr(os, "fork", fork_nothing)
     with pytest.raises(LostWorkerError, match=r"could not: .*Resource temporarily unavailable in --workers"):
         iter(ImageLoader(Numbers(2), num_workers=1))
 
