@@ -224,14 +224,15 @@ def default_workers(epoch_order: str, device: torch.device) -> int:
 def count_fitting_workers(batch_size: int, folder: str = "/dev/shm") -> int:
     """Return how many processes can have their batches of a `DrawnDataset` waiting in half of the free shared memory.
 
-    Such a batch holds whole images: 16 processes would keep 12 GB of batches of 64.
+    Such a batch holds whole images: 16 processes would keep 12 GB of batches of 64. Where not one fits, the answer is 0: this
+    process then reads the images itself.
 
     Args:
         batch_size: Images in a batch.
         folder: Where Linux keeps shared memory.
     """
     waiting = PREFETCHED_BATCHES * batch_size * IMAGE_HEIGHT_PX * IMAGE_WIDTH_PX * 3  # bytes of one process
-    return max(1, shutil.disk_usage(folder).free // 2 // waiting)
+    return shutil.disk_usage(folder).free // 2 // waiting
 
 
 def make_evaluation_loader(source: DataLoader, image_scale: float, *, quirks: Quirks = DEFAULT) -> DataLoader:
