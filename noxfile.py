@@ -21,6 +21,7 @@ HAS_GPU = any(Path("/dev").glob("nvidia[0-9]*")) or Path("/dev/dxg").exists()  #
 LOCKS = {
     "requirements-core.txt": "core",
     "requirements-tf.txt": "tf",
+    "requirements-tf-test.txt": "tf-test",
     "requirements-tf-cuda.txt": "tf-cuda",
     "requirements-torch.txt": "torch",
     "requirements-torch-test.txt": "torch-test",
@@ -139,8 +140,8 @@ def port_test(session: nox.Session) -> None:
 @nox.session(python=PYTHON, default=False, requires=["legacy"])
 def legacy_test(session: nox.Session) -> None:
     """Test the frozen pipeline in its environment."""
-    sync(session, "requirements-tf.txt")
-    session.run("python", "-m", "pytest", "tests/legacy_tf", *session.posargs)
+    sync(session, "requirements-tf-test.txt")
+    session.run("python", "-m", "pytest", "tests/legacy_tf", "--numprocesses", "2", *session.posargs)
 
 
 @nox.session(

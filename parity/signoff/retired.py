@@ -10,6 +10,7 @@ RETIRED = (
     "legacy_tf/*",
     "requirements-tf.txt",
     "requirements-tf-cuda.txt",
+    "requirements-tf-test.txt",
     "parity/sides/legacy*.py",
     "parity/gates/*/legacy.py",
     "parity/demo/checkpoint.py",

@@ -34,7 +34,7 @@ RETIRED_CODE = (
 )  # fmt: skip
 LIMITS = ("gates.toml", "declared.toml", "waivers.toml")
 LOCKS = ("requirements-core.txt", "requirements-torch.txt")
-RETIRED_LOCKS = ("requirements-tf.txt", "requirements-tf-cuda.txt")
+RETIRED_LOCKS = ("requirements-tf.txt", "requirements-tf-cuda.txt", "requirements-tf-test.txt")
 EVIDENCE = (GOLDEN, REPORT, "signoff/report/report.html", "signoff/report/assets/gradcam-0.png")
 KINDS = {
     **dict.fromkeys((*CODE, *RETIRED_CODE), "code"),
