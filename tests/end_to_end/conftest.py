@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from parity.demo.cohort import make_cohort
 from parity.processes import INTERPRETER_VARIABLES
@@ -45,6 +46,17 @@ class Finished:
 
     def verdicts(self) -> dict[str, str]:
         return {gate["gate"]: gate["verdict"] for gate in self.report["gates"]}
+
+
+class TwoHalves(LoadScopeScheduling):
+    """Of two processes (pytest-xdist) one plants faults, the other does all that needs the `baseline`."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return "faults" if "test_faults.py" in nodeid else "runs"
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> TwoHalves:
+    return TwoHalves(config, log)
 
 
 @pytest.fixture(scope="session", autouse=True)

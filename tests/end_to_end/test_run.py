@@ -173,6 +173,7 @@ def test_exit_code_2_through_nox(words, tmp_path: Path):
     assert nox([*words, "--data", tmp_path / "nowhere"], tmp_path / "run") == 2
 
 
+@pytest.mark.slow  # a whole run; `tests/parity` asks the gate for its verdict, and the run for its exit code
 def test_exit_code_3_a_checkpoint_that_says_the_same_of_every_image_is_inconclusive(baseline: Finished, words, tmp_path: Path):
     with np.load(baseline.folder / "weights" / "legacy.npz", allow_pickle=False) as weights:
         arrays = dict(weights)
@@ -239,7 +240,6 @@ def test_strange_file_names_go_through_and_are_escaped(baseline: Finished):
     assert "<script>alert(1)" not in re.sub(r"`[^`\n]*`", "", markdown), "outside of code, which renders as it stands"
 
 
-@pytest.mark.slow
 @pytest.mark.slow
 def test_training_images_can_be_evaluated_too(baseline: Finished, words, tmp_path: Path):
     finished = run_parity(
