@@ -77,7 +77,7 @@ class Driver:
         """Return the model with the checkpoint's weights."""
         scale = self.settings["image_scale"]
         shape = (int(generator.IMAGE_HEIGHT * scale), int(scale * generator.IMAGE_WIDTH), 3)
-        made = models.resnet_model(CLASSES, shape, weights=None)
+        made, _ = models.resnet_model(CLASSES, shape, weights=None)
         export.load_checkpoint(made, self.settings["checkpoint"])
         return made
 
@@ -278,7 +278,8 @@ class Epochs(LegacyTask):
             tempfile.TemporaryDirectory(dir=self.driver.settings["scratch"]) as folder,
             patch.object(self.model, "fit", marked_fit),
         ):
-            traintest.train_model(self.model, self.made["train"], self.made["val"], NO_WEIGHTS, folder, epochs)
+            prefix = f"{folder}/best_weights"
+            traintest.train_model(self.model, self.made["train"], self.made["val"], NO_WEIGHTS, prefix, epochs)
         return split_epochs(marks.marks)
 
 

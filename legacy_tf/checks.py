@@ -20,8 +20,11 @@ RESOLUTIONS = ("20x", "40x")
 SPLITS = ("train", "val", "test")
 
 
-def check_metadata(data_dir: Path, resolution: str) -> None:
+def read_metadata(data_dir: Path, resolution: str) -> pd.DataFrame:
     """Check the layout of the folder, the class folders and every row of `data.csv`.
+
+    Returns:
+        The rows of this resolution, every cell as text; a missing subclass is NaN.
 
     Raises:
         DatasetError: Something is missing, unknown or there twice, or no image has this resolution.
@@ -48,18 +51,45 @@ def check_metadata(data_dir: Path, resolution: str) -> None:
         faults.append(f"line {number + 2} must be a new image, got {_image_name(df.loc[number])!r} again")
     if faults:
         raise DatasetError(list_faults(f"`{csv}` must describe one image of known kind a line", faults))
-    if not (df["resolution"] == resolution).any():
+    chosen = df[df["resolution"] == resolution]
+    if chosen.empty:
         raise DatasetError(f"`{csv}` must have images at resolution {resolution!r}, got none; choose another --resolution")
+    return chosen.assign(subclass=chosen["subclass"].where(chosen["subclass"] != ""))
 
 
-def check_published_patients(csv: Path, resolution: str) -> None:
+def read_numbers(patients: pd.Series, csv: Path) -> pd.Series:
+    """Patients as the numbers that the published and the random split go by.
+
+    Raises:
+        DatasetError: Some are no whole numbers, or not written as such (001 and 1.0 are not 1).
+    """
+    others = [patient for patient in patients.unique() if str(_whole_number(patient)) != patient]
+    if others:
+        number = next((found for patient in others if (found := _whole_number(patient)) is not None), 1)
+        raise DatasetError(
+            f"`patient_id` must be whole numbers for --split published and --split random, written like {number}, "
+            f"got {', '.join(map(repr, others[:10]))}{f' and {len(others) - 10} more' if len(others) > 10 else ''} in {csv}; "
+            f"write them so, or use --split FILE.csv with the columns patient_id and split"
+        )
+    return patients.astype(int)
+
+
+def _whole_number(text: str) -> int | None:
+    try:
+        number = float(text)
+    except ValueError:
+        return None
+    return int(number) if number.is_integer() else None
+
+
+def check_published_patients(df: pd.DataFrame, resolution: str, csv: Path) -> None:
     """Check that every patient with images at this resolution is in the published split.
 
     Raises:
         DatasetError: Some are not.
     """
     published = {patient for part in generator.PUBLISHED_PATIENTS[resolution] for patient in part}
-    present = utils.get_dataframe(str(csv), resolution)["patient_id"].unique()
+    present = df["patient_id"].unique()
     outside = [str(patient) for patient in present if patient not in published]
     if outside:
         raise DatasetError(
@@ -67,11 +97,6 @@ def check_published_patients(csv: Path, resolution: str) -> None:
             f"{f' and {len(outside) - 10} more' if len(outside) > 10 else ''} in {csv}; "
             f"use --split random, or --split FILE.csv with the columns patient_id and split"
         )
-
-
-def read_patients(csv: Path) -> pd.Series:
-    """The patient of every line of the metadata, as text."""
-    return _read_text(csv, COLUMNS)["patient_id"]
 
 
 def read_split_file(path: Path, csv: Path) -> dict[str, set[str]]:

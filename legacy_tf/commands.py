@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import random
 import shutil
 from argparse import Namespace
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import numpy as np
 import tensorflow as tf
 from PIL import Image
@@ -21,8 +21,9 @@ from .generator import IMAGE_HEIGHT, IMAGE_WIDTH, CustomDataGenerator
 from .results import Results, made_folder, write_arrays, writing
 
 EVALUATION_FILES = ("predictions.csv", "metrics.json")
-KERAS_SCRATCH = "best_weights_temp"
-KERAS_FILES = ("best_weights.index", "best_weights.data-00000-of-00001", "checkpoint")
+BEST_WEIGHTS = "best_weights"
+KERAS_SCRATCH = f"{BEST_WEIGHTS}_temp"
+KERAS_FILES = (f"{BEST_WEIGHTS}.index", f"{BEST_WEIGHTS}.data-00000-of-00001", "checkpoint")
 
 
 def run_train(options: Namespace) -> None:
@@ -30,21 +31,29 @@ def run_train(options: Namespace) -> None:
     _use_device(options.device, options.precision)
     if options.seed is not None:
         tf.keras.utils.set_random_seed(options.seed)
-    results = Results(options.out or traintest.get_logdir("ResNet50"), "train")
+    results = Results(options.out or traintest.get_logdir(models.NAME), "train")
     out = results.folder
     results.refuse_others([*KERAS_FILES, KERAS_SCRATCH, "history.json", "curves.png", *EVALUATION_FILES])
     made, class_names = _make_generators(options, datasets.SPLITS)
+    absent = [name for label, name in enumerate(class_names) if label not in made["train"].labels]
+    if absent:  # the publication's class weights would be another class's
+        raise InputError(
+            f"training images must be of every class, got none of {', '.join(absent)} with --split {options.split}; "
+            f"choose another --split, or more --images"
+        )
     images = [path for source in made.values() for path in source.images]
     with made_folder(out), _kept_weights(results), checks.naming_undecodable(images):
         model = _pretrained_model(made["train"], options.weights)
         traintest.compile_model(model, len(class_names), options.learning_rate)
-        print(f"training on {len(made['train'].images)} images; best weights go to {out / 'best_weights'}.*")
+        print(f"training on {len(made['train'].images)} images; best weights go to {out / BEST_WEIGHTS}.*")
         with writing(out):
             history = _fit(model, made, options, out)
     logs = {name: [float(value) for value in values] for name, values in history.history.items()}
     with results.file("history.json") as log, results.file("curves.png") as curves:
         log.write_text(json.dumps(logs, indent=2) + "\n", encoding="utf-8")
-        traintest.plot_metrics(history).savefig(curves, format="png")
+        figure, axes = plt.subplots(1, 2, figsize=(12, 4))
+        traintest.plot_metrics(history, axes)
+        figure.savefig(curves, format="png")
     _evaluate_splits(model, made, ["val", "test"], class_names, options.image_scale, results)
 
 
@@ -68,7 +77,9 @@ def run_gradcam(options: Namespace) -> None:
         raise InputError(
             f"`--samples` must be at most the {len(images)} images of {','.join(options.splits)}, got {options.samples}"
         )
-    chosen = random.Random(options.seed).sample(images, options.samples)
+    np.random.seed(options.seed)
+    seen: list[int] = []
+    chosen = [images[gradcam.draw_index(len(images), seen)] for _ in range(options.samples)]
     results = Results(options.out, "gradcam")
     results.refuse_others(f"{Path(path).stem}{suffix}" for path in chosen for suffix in (".png", ".npz"))
     model = _trained_model(options, len(class_names))
@@ -121,7 +132,8 @@ def _make_generators(
 def _pretrained_model(train_generator: CustomDataGenerator, weights: str) -> tf.keras.Model:
     start = None if weights == "none" else weights
     try:
-        return models.get_model(train_generator, weights=start)
+        model, _ = models.get_model(train_generator, weights=start)
+        return model
     except Exception as error:
         # Keras raises a bare Exception when a download fails, and whatever for a file that does not fit.
         if start is None or checks.find_undecodable(train_generator.images):
@@ -143,7 +155,7 @@ def _fit(
             made["train"],
             made["val"],
             utils.compute_weights(made["train"]),
-            str(out),
+            str(out / BEST_WEIGHTS),
             options.epochs,
             options.patience,
             options.patience_lr,
@@ -154,7 +166,7 @@ def _fit(
 
 def _trained_model(options: Namespace, num_classes: int) -> tf.keras.Model:
     shape = (int(IMAGE_HEIGHT * options.image_scale), int(options.image_scale * IMAGE_WIDTH), 3)
-    model = models.resnet_model(num_classes, shape, weights=None)
+    model, _ = models.resnet_model(num_classes, shape, weights=None)
     export.load_checkpoint(model, options.checkpoint)
     return model
 
@@ -214,8 +226,9 @@ def _write_explanation(model: tf.keras.Model, path: str, options: Namespace, res
     image = gradcam.get_img_array(path, (height, width))
     raw = gradcam.raw_gradcam_heatmap(image, model, options.layer)
     normalised = gradcam.normalise_heatmap(raw)
-    if not np.isfinite(normalised).all():
-        tqdm.write(f"{Path(path).name}: nothing speaks for the predicted class, the whole overlay is tinted")
+    if not (np.asarray(raw) > 0).any():
+        shown = "its overlay is the image" if np.isfinite(normalised).all() else "its overlay is tinted all over"
+        tqdm.write(f"{Path(path).name}: nothing speaks for the predicted class, {shown}")
     resized = gradcam.resize_heatmap(normalised, height, width)
     overlay = gradcam.merge_image_mask(image[0], resized, mask_thresh=options.mask_thresh)
     picture, maps = (files.enter_context(results.file(f"{Path(path).stem}{suffix}")) for suffix in (".png", ".npz"))

@@ -46,13 +46,11 @@ def make_generators(
     _check_options(image_scale, batch_size, images, splits)
     folder = Path(data_dir)
     wanted = [name for name in SPLITS if splits is None or name in set(splits)]
-    checks.check_metadata(folder, resolution)
-    if split in ("published", "random"):
-        made, class_names = _published_or_random(folder, resolution, split, image_scale, batch_size)
-    else:
-        made, class_names = _from_file(folder, resolution, Path(split), image_scale, batch_size)
+    df, class_names = read_images(folder, resolution)
+    frames = split_images(df, resolution, split, folder)
+    made = dict(zip(SPLITS, generator.build_generators(frames, len(class_names), batch_size, image_scale), strict=True))
     for name in wanted:
-        if not made[name].images:
+        if not len(made[name].images):
             raise DatasetError(
                 f"split `{name}` of {folder} must have images at {resolution}, got none with "
                 f"--split {split}; choose another --split, or leave `{name}` out of --splits"
@@ -61,6 +59,22 @@ def make_generators(
             _keep(made[name], take_balanced(made[name].labels, images))
     checks.check_images([path for name in wanted for path in made[name].images])
     return {name: made[name] for name in wanted}, class_names
+
+
+def read_images(data_dir: str | os.PathLike, resolution: str) -> tuple[pd.DataFrame, list[str]]:
+    """Rows of the images of a resolution, whose ids and patients are text, with image_path and targetclass; class names.
+
+    Only the frozen `utils.get_dataframe` lets pandas guess which ids are numbers: here 007 is not 7.
+
+    Raises:
+        DatasetError: The data set's folder or a row of `data.csv` cannot be used.
+    """
+    folder = Path(data_dir)
+    df = checks.read_metadata(folder, resolution)
+    root = str(folder / "images")
+    df["image_path"] = utils.make_image_paths(df, root)
+    class_names, df["targetclass"] = utils.get_classes_labels(root, df["image_path"])
+    return df, class_names
 
 
 def evaluation_generator(source: CustomDataGenerator, image_scale: float) -> CustomDataGenerator:
@@ -75,7 +89,7 @@ def evaluation_generator(source: CustomDataGenerator, image_scale: float) -> Cus
     )
 
 
-def take_balanced(labels: list[int], count: int) -> list[int]:
+def take_balanced(labels: np.ndarray, count: int) -> list[int]:
     """Positions of the first `count` images, balanced over classes, in ascending order.
 
     Goes round the classes in class order and each time takes the class's next image, until `count` are taken.
@@ -98,43 +112,28 @@ def _check_options(image_scale: float, batch_size: int, images: int | None, spli
 
 
 def _keep(source: CustomDataGenerator, positions: list[int]) -> None:
-    source.images = [source.images[position] for position in positions]
-    source.labels = [source.labels[position] for position in positions]
+    source.images = source.images[positions]
+    source.labels = source.labels[positions]
 
 
-def _published_or_random(
-    folder: Path, resolution: str, split: str, image_scale: float, batch_size: int
-) -> tuple[dict[str, CustomDataGenerator], list[str]]:
+def split_images(df: pd.DataFrame, resolution: str, split: str, folder: Path) -> generator.Frames:
+    """The rows of `read_images` for train, validation and test.
+
+    A patient in two splits of a file lands in both: that is judged later.
+    """
     csv = folder / "data.csv"
+    if split not in ("published", "random"):
+        patients = checks.read_split_file(Path(split), csv)
+        return tuple(df[df["patient_id"].isin(patients[name])] for name in SPLITS)
+    df = df.assign(patient_id=checks.read_numbers(df["patient_id"], csv))
     if split == "published":
-        checks.check_published_patients(csv, resolution)
+        checks.check_published_patients(df, resolution, csv)
+        return generator.get_reproducible_ids(df, resolution)
     try:
-        *made, class_names = generator.get_patient_generators(
-            resolution,
-            batch_size,
-            root_directory=str(folder / "images"),
-            dataset_csv=str(csv),
-            image_scale=image_scale,
-            reproducible=split == "published",
-        )
+        return generator.split_randomly(df)
     except ValueError as error:  # scikit-learn cannot split the patients of a class
         raise DatasetError(
             f"`{csv}` must have enough patients of every class at {resolution} for --split random "
             f"(80 % train, 10 % val, 10 % test), got too few ({error}); "
             f"use --split published or --split FILE.csv"
         ) from error
-    return dict(zip(SPLITS, made, strict=True)), class_names
-
-
-def _from_file(
-    folder: Path, resolution: str, split_file: Path, image_scale: float, batch_size: int
-) -> tuple[dict[str, CustomDataGenerator], list[str]]:
-    """A patient in two splits lands in both: that is for the comparison to judge."""
-    root, csv = str(folder / "images"), folder / "data.csv"
-    patients = checks.read_split_file(split_file, csv)
-    df = utils.get_dataframe(str(csv), resolution, root)
-    class_names, df["targetclass"] = utils.get_classes_labels(root, df["image_path"])
-    patient = checks.read_patients(csv).loc[df.index]
-    frames = tuple(df[patient.isin(patients[name])] for name in SPLITS)
-    made = generator.build_generators(frames, len(class_names), batch_size, image_scale)
-    return dict(zip(SPLITS, made, strict=True)), class_names

@@ -59,7 +59,7 @@ def export_checkpoint(path: str | os.PathLike, out_npz: str | os.PathLike, num_c
         PlaceError: The file cannot be written.
     """
     # No weight depends on the size of the images.
-    model = models.resnet_model(num_classes, (64, 64, 3), weights=None)
+    model, _ = models.resnet_model(num_classes, (64, 64, 3), weights=None)
     load_checkpoint(model, path)
     arrays = {weight_name(variable): variable.numpy().astype(np.float32) for variable in model.weights}
     with whole_file(Path(out_npz)) as unfinished:

@@ -78,8 +78,8 @@ class CustomDataGenerator(tf.keras.utils.Sequence):
     and as many are seen twice.
 
     Args:
-        images: Paths of the images.
-        labels: Integer label of each image.
+        images: Paths of the images, a sequence or an array; an array after a reshuffle.
+        labels: Integer label of each image, likewise.
         num_classes: Length of a one-hot label.
         augmentations: Transform of every image.
         batch_size: Images per batch; the last batch may be shorter.
@@ -88,15 +88,15 @@ class CustomDataGenerator(tf.keras.utils.Sequence):
 
     def __init__(
         self,
-        images: Sequence[str],
-        labels: Sequence[int],
+        images: Sequence[str] | np.ndarray,
+        labels: Sequence[int] | np.ndarray,
         num_classes: int,
         augmentations: A.Compose,
         batch_size: int = 8,
         shuffle_epoch: bool = True,
     ) -> None:
-        self.images = list(images)
-        self.labels = list(labels)
+        self.images = images
+        self.labels = labels
         self.num_classes = num_classes
         self.augment = augmentations
         self.batch_size = batch_size
@@ -107,39 +107,49 @@ class CustomDataGenerator(tf.keras.utils.Sequence):
     def __len__(self) -> int:
         return int(np.ceil(len(self.images) / self.batch_size))
 
-    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
-        if index == 0 and self.shuffle_epoch:
+    def __getitem__(self, idx: int) -> tuple[np.ndarray, np.ndarray]:
+        if idx == 0 and self.shuffle_epoch:
             self._shuffle()
-        batch = slice(index * self.batch_size, (index + 1) * self.batch_size)
-        images = [self.augment(image=imageio.imread(path))["image"] for path in self.images[batch]]
-        labels = tf.keras.utils.to_categorical(self.labels[batch], self.num_classes)
-        return np.stack(images), labels.astype(np.float32)
+        batch = slice(idx * self.batch_size, (idx + 1) * self.batch_size)
+        images = [self.augment(image=image)["image"] for image in [imageio.imread(path) for path in self.images[batch]]]
+        return np.stack(images), tf.keras.utils.to_categorical(self.labels[batch], self.num_classes)
 
     def _shuffle(self) -> None:
         pairs = list(zip(self.images, self.labels, strict=True))
         random.shuffle(pairs)
-        self.images = [image for image, _ in pairs]
-        self.labels = [label for _, label in pairs]
+        self.images = np.array([image for image, _ in pairs])
+        self.labels = np.array([label for _, label in pairs])
 
-    def show_generator(self, N: int = 6) -> plt.Figure:
-        """Draw the first `N` images with their labels; item 0 is read, which reshuffles a training set."""
-        shown: list[tuple[np.ndarray, int]] = []
-        for index in range(min(len(self), int(np.ceil(N / self.batch_size)))):
-            images, labels = self[index]
-            shown += [(image, int(np.argmax(label))) for image, label in zip(images, labels, strict=True)]
-        figure, axes = plt.subplots(1, N, figsize=(3 * N, 3), squeeze=False)
-        for position, axis in enumerate(axes[0]):
+    def show_generator(self, N: int = 6) -> None:
+        """Draw `N` distinct random images with their labels; numpy's global generator draws them.
+
+        A batch is read for each draw: of a training set, item 0 reshuffles, and random numbers are drawn.
+        """
+        _, axes = plt.subplots(1, N, figsize=(20, 4))
+        seen: set[tuple[int, int]] = set()
+        for axis in axes:
+            place = None
+            while place is None or place in seen:
+                number = np.random.randint(0, len(self))
+                images, labels = self[number]
+                place = number, np.random.randint(0, len(images))
+            seen.add(place)
+            axis.imshow(images[place[1]])
             axis.axis("off")
-            if position < len(shown):
-                image, label = shown[position]
-                axis.imshow(image)
-                axis.set_title(str(label))
-        return figure
+            axis.set_title(f"Class: {labels[place[1]].argmax()}")
 
 
-def get_reproducible_ids(df: pd.DataFrame, resolution: str) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
-    """Rows of the publication's train, validation and test patients at `resolution`, in the order of `df`."""
-    train, validation, test = PUBLISHED_PATIENTS[resolution]
+Frames = tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]
+
+
+def get_reproducible_ids(df: pd.DataFrame, resolution: str) -> Frames:
+    """Rows of the publication's train, validation and test patients, in the order of `df`.
+
+    Args:
+        df: Metadata with the column patient_id, of numbers.
+        resolution: "20x"; anything else takes the patients of 40x.
+    """
+    train, validation, test = PUBLISHED_PATIENTS["20x" if resolution == "20x" else "40x"]
     return tuple(df[df["patient_id"].isin(patients)] for patients in (train, validation, test))
 
 
@@ -167,44 +177,52 @@ def get_patient_generators(
         random_state: Seed of the split; not used when reproducible.
         image_scale: Size of a batch's images as a fraction of 1200x1600.
         reproducible: Take the publication's patients instead of a random split.
-        debug: Print image and patient counts per set and class.
+        debug: Print image and patient counts per set and class. Reads item 0 of the training set for the size,
+            which reshuffles it and draws random numbers.
 
     Returns:
         The three generators and the class names.
     """
-    df = utils.get_dataframe(dataset_csv, resolution, root_directory)
+    df = utils.get_dataframe(dataset_csv, resolution, root_directory=root_directory)
     class_names, df["targetclass"] = utils.get_classes_labels(root_directory, df["image_path"])
     if reproducible:
-        df_train, df_val, df_test = get_reproducible_ids(df, resolution)
+        frames = get_reproducible_ids(df, resolution)
     else:
-        df_train, rest = utils.train_test_split(df, 1 - train_split, random_state)
-        # The first part of the second split is the test set, the second part the validation set.
-        df_test, df_val = utils.train_test_split(rest, round(val_split / (1 - train_split), 3), random_state)
+        frames = split_randomly(df, train_split, val_split, random_state)
+    made = build_generators(frames, len(class_names), batch_size, image_scale)
     if debug:
-        for name, part in (("train", df_train), ("validation", df_val), ("test", df_test)):
-            _print_counts(name, part, class_names)
-    train, validation, test = build_generators((df_train, df_val, df_test), len(class_names), batch_size, image_scale)
-    return train, validation, test, class_names
+        _print_counts(df, frames, class_names, made[0][0][0][0].shape)
+    return *made, class_names
+
+
+def split_randomly(df: pd.DataFrame, train_split: float = 0.8, val_split: float = 0.1, random_state: int = 17) -> Frames:
+    """Rows of the train, validation and test patients of a random split; `df` has the column targetclass."""
+    train, rest = utils.train_test_split(df, 1 - train_split, random_state)
+    # The first part of the second split is the test set, the second part the validation set.
+    test, validation = utils.train_test_split(rest, round(val_split / (1 - train_split), 3), random_state)
+    return train, validation, test
 
 
 def build_generators(
-    frames: tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame],
-    num_classes: int,
-    batch_size: int,
-    image_scale: float,
+    frames: Frames, num_classes: int, batch_size: int, image_scale: float
 ) -> tuple[CustomDataGenerator, CustomDataGenerator, CustomDataGenerator]:
     """Generators of a training, a validation and a test frame; only training is augmented and shuffled."""
     generators = []
     for number, frame in enumerate(frames):
         training = number == 0
         augmentations = train_augmentations(image_scale) if training else test_augmentations(image_scale)
-        images, labels = frame["image_path"].tolist(), frame["targetclass"].tolist()
+        images, labels = frame["image_path"].to_numpy(object), frame["targetclass"].to_numpy()
         generators.append(CustomDataGenerator(images, labels, num_classes, augmentations, batch_size, shuffle_epoch=training))
     return tuple(generators)
 
 
-def _print_counts(name: str, df: pd.DataFrame, class_names: list[str]) -> None:
-    print(f"{name}: {len(df)} images of {df['patient_id'].nunique()} patients")
-    for label, class_name in enumerate(class_names):
-        rows = df[df["targetclass"] == label]
-        print(f"  {class_name}: {len(rows)} images of {rows['patient_id'].nunique()} patients")
+def _print_counts(df: pd.DataFrame, frames: Frames, class_names: list[str], shape: tuple[int, ...]) -> None:
+    """One line of images, one of patients, and one for each class that occurs: a count for each set, and a total."""
+    counts = {f"Images ({shape[0]}x{shape[1]})": ([len(part) for part in frames], len(df))}
+    counts["Patients"] = ([part["patient_id"].nunique() for part in frames], df["patient_id"].nunique())
+    for label in sorted(set(df["targetclass"])):
+        images = [int((part["targetclass"] == label).sum()) for part in frames]
+        counts[f"Class {class_names[label]:<6} (id {label})"] = (images, sum(images))
+    for title, (parts, total) in counts.items():
+        named = zip(("Training", "Validation", "Test", "Total"), (*parts, total), strict=True)
+        print(f"{title:<20}  " + " | ".join(f"{name}: {count:<3}" for name, count in named))

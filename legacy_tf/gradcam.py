@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import random
+import os
 
 import cv2
 import matplotlib
+import matplotlib.pyplot as plt
 import numpy as np
 import tensorflow as tf
 
@@ -13,18 +14,11 @@ import tensorflow as tf
 LAST_CONV_LAYER = "conv5_block3_3_conv"
 
 
-def get_img_array(path: str, size: tuple[int, int]) -> np.ndarray:
-    """Read one image as (1, height, width, 3) in [0, 1].
-
-    Quirk nearest_gradcam_input: Keras takes NEAREST pixels where the generators resize bilinearly, so
-    Grad-CAM explains another image than the one that was classified.
-
-    Args:
-        path: Image file.
-        size: Height and width in pixels.
-    """
-    image = tf.keras.utils.load_img(path, target_size=size)
-    return np.expand_dims(tf.keras.utils.img_to_array(image), axis=0) / 255
+def make_gradcam_heatmap(
+    img_array: np.ndarray, model: tf.keras.Model, last_conv_layer_name: str, pred_index: int | None = None
+) -> np.ndarray:
+    """Normalised Grad-CAM map (height, width) of the layer; arguments as for `raw_gradcam_heatmap`."""
+    return normalise_heatmap(raw_gradcam_heatmap(img_array, model, last_conv_layer_name, pred_index))
 
 
 def raw_gradcam_heatmap(
@@ -55,22 +49,26 @@ def raw_gradcam_heatmap(
 
 
 def normalise_heatmap(raw: np.ndarray) -> np.ndarray:
-    """Cut negative values off and divide by the maximum.
+    """Cut negative values off and divide by the maximum of the map as it was before.
 
-    Quirk nan_gradcam_on_dead_map: when nothing is positive this is 0/0, and the whole map is NaN.
+    A map whose values are all negative becomes -0 everywhere. Quirk nan_gradcam_on_dead_map: where the maximum is
+    exactly 0, as of a saturated softmax, this is 0/0, and the whole map is NaN.
     """
-    positive = tf.maximum(raw, 0)
-    return (positive / tf.reduce_max(positive)).numpy()
+    return (tf.maximum(raw, 0) / tf.reduce_max(raw)).numpy()
 
 
-def make_gradcam_heatmap(
-    img_array: np.ndarray,
-    model: tf.keras.Model,
-    last_conv_layer_name: str = LAST_CONV_LAYER,
-    pred_index: int | None = None,
-) -> np.ndarray:
-    """Normalised Grad-CAM map (height, width) of the layer; arguments as for `raw_gradcam_heatmap`."""
-    return normalise_heatmap(raw_gradcam_heatmap(img_array, model, last_conv_layer_name, pred_index))
+def get_img_array(img_path: str, size: tuple[int, int]) -> np.ndarray:
+    """Read one image as (1, height, width, 3) in [0, 1].
+
+    Quirk nearest_gradcam_input: Keras takes NEAREST pixels where the generators resize bilinearly, so
+    Grad-CAM explains another image than the one that was classified.
+
+    Args:
+        img_path: Image file.
+        size: Height and width in pixels.
+    """
+    image = tf.keras.utils.load_img(img_path, target_size=size)
+    return np.expand_dims(tf.keras.utils.img_to_array(image), axis=0) / 255
 
 
 def resize_heatmap(heatmap: np.ndarray, height: int, width: int) -> np.ndarray:
@@ -85,7 +83,7 @@ def merge_image_mask(
 
     Args:
         im: Image (H, W, 3) in [0, 1].
-        mk: Map (H, W) in [0, 1].
+        mk: Map (H, W); values outside of [0, 1] are clipped.
         alpha: Share of the colour map in the blend.
         colormap: Name of a matplotlib colour map.
         mask_thresh: Below it the image stays as it is.
@@ -93,6 +91,7 @@ def merge_image_mask(
     Returns:
         The overlay (H, W, 3) in [0, 1].
     """
+    mk = np.clip(mk, 0, 1)
     # A NaN map counts as level 0 but is not below the threshold: the whole image is tinted.
     levels = np.uint8(255 * np.nan_to_num(mk, nan=0.0))
     colours = matplotlib.colormaps[colormap](np.arange(256))[:, :3]
@@ -100,14 +99,13 @@ def merge_image_mask(
     return np.where((mk < mask_thresh)[:, :, np.newaxis], im, blend)
 
 
-def explain_image(
-    model: tf.keras.Model, path: str, mask_thresh: float = 0.25, layer: str = LAST_CONV_LAYER
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Image (H, W, 3), Grad-CAM map (H, W) at the image's size, and overlay (H, W, 3) of one file."""
-    height, width = model.input_shape[1:3]
-    img_array = get_img_array(path, (height, width))
-    heatmap = resize_heatmap(make_gradcam_heatmap(img_array, model, layer), height, width)
-    return img_array[0], heatmap, merge_image_mask(img_array[0], heatmap, mask_thresh=mask_thresh)
+def draw_index(count: int, seen: list[int]) -> int:
+    """Draw a number below `count` that is not among those seen, by numpy's global generator, and add it to them."""
+    drawn = np.random.randint(0, count)
+    while drawn in seen:
+        drawn = np.random.randint(0, count)
+    seen.append(drawn)
+    return drawn
 
 
 def generate_gradcam_samples(
@@ -116,7 +114,29 @@ def generate_gradcam_samples(
     N: int = 8,
     mask_thresh: float = 0.25,
     layer: str = LAST_CONV_LAYER,
-) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """Image, map and overlay of `N` distinct random images of the generator (see `explain_image`)."""
-    paths = random.sample(list(generator.images), N)
-    return [explain_image(model, path, mask_thresh, layer) for path in paths]
+) -> None:
+    """Show `N` distinct random images of the generator, their Grad-CAM maps, and both blended.
+
+    The images are drawn by numpy's global generator. Item 0 is read for each of them, for the size, which
+    reshuffles a training generator: it is meant for the test generator.
+    """
+    _, axes = plt.subplots(3, N, figsize=(25, 8))
+    seen: list[int] = []
+    for column in range(N):
+        chosen = draw_index(len(generator.images), seen)
+        height, width, _ = generator[0][0][0].shape
+        path = generator.images[chosen]
+        img_array = get_img_array(path, (height, width))
+        heatmap = resize_heatmap(make_gradcam_heatmap(img_array, model, layer), height, width)
+        predicted = np.argmax(model.predict(img_array)[0])
+        shown = (
+            (img_array[0], f"Real: {os.path.basename(os.path.dirname(path))} {generator.labels[chosen]}"),
+            (heatmap, f"Pred: {predicted}"),
+            (merge_image_mask(img_array[0], heatmap, mask_thresh=mask_thresh), ""),
+        )
+        for axis, (picture, title) in zip(axes[:, column], shown, strict=True):
+            axis.imshow(picture)
+            axis.axis("off")
+            axis.set_title(title, fontsize=18)
+    plt.tight_layout()
+    plt.show()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
+from collections.abc import Sequence
 from datetime import datetime
 
 import matplotlib.pyplot as plt
@@ -25,8 +26,8 @@ def get_logdir(model_name: str, run_name: str = "", base_log: str = "logs") -> s
     return os.path.join(base_log, datetime.now().strftime("%Y%m%d-%H%M%S"), model_name + run_name)
 
 
-def compile_model(model: tf.keras.Model, num_classes: int, init_lr: float = 1e-4) -> None:
-    """Compile with Adam, categorical cross-entropy and the metrics of the publication."""
+def compile_model(model: tf.keras.Model, num_classes: int, init_lr: float = 1e-4) -> tf.keras.Model:
+    """Compile with Adam, categorical cross-entropy and the metrics of the publication; returns the model."""
     with warnings.catch_warnings():
         # tensorflow-addons says at import that it is at its end of life; only this function needs it.
         warnings.simplefilter("ignore")
@@ -35,7 +36,7 @@ def compile_model(model: tf.keras.Model, num_classes: int, init_lr: float = 1e-4
     metrics = tf.keras.metrics
     model.compile(
         optimizer=tf.keras.optimizers.Adam(init_lr),
-        loss=tf.keras.losses.CategoricalCrossentropy(),
+        loss="categorical_crossentropy",
         metrics=[
             metrics.CategoricalAccuracy(name="metrics/accuracy"),
             metrics.TopKCategoricalAccuracy(k=2, name="metrics/top-2-accuracy"),
@@ -50,6 +51,7 @@ def compile_model(model: tf.keras.Model, num_classes: int, init_lr: float = 1e-4
             tfa.metrics.MatthewsCorrelationCoefficient(num_classes=num_classes, name="metrics/MCC"),
         ],
     )
+    return model
 
 
 def train_model(
@@ -64,18 +66,17 @@ def train_model(
 ) -> tf.keras.callbacks.History:
     """Train until the validation loss stops falling, then load the weights of its best epoch.
 
-    The best weights are kept as a TensorFlow checkpoint `best_weights` in `log_dir`. Class weights apply to
+    The best weights are kept as a TensorFlow checkpoint whose prefix is `log_dir` itself. Class weights apply to
     the training loss alone: the validation loss, which decides everything here, is not weighted.
 
     Returns:
         The history of `fit`.
     """
-    best_weights = os.path.join(log_dir, "best_weights")
     callbacks = [
         tf.keras.callbacks.EarlyStopping(monitor="val_loss", patience=patience),
         tf.keras.callbacks.ReduceLROnPlateau(monitor="val_loss", factor=0.1, patience=patience_lr, min_delta=1e-4, min_lr=1e-7),
-        tf.keras.callbacks.ModelCheckpoint(best_weights, monitor="val_loss", save_best_only=True, save_weights_only=True),
-        TqdmCallback(verbose=0),
+        tf.keras.callbacks.ModelCheckpoint(log_dir, monitor="val_loss", save_best_only=True, save_weights_only=True),
+        TqdmCallback(leave=False),
     ]
     # Quirk mid_epoch_reshuffle: `shuffle` keeps its default, so fit asks for the batches in a random order.
     history = model.fit(
@@ -86,20 +87,58 @@ def train_model(
         callbacks=callbacks,
         verbose=0,
     )
-    model.load_weights(best_weights)
+    print("Loading weights with best iteration...")
+    model.load_weights(log_dir)
     return history
 
 
-def test_model(
-    model: tf.keras.Model, test_generator: tf.keras.utils.Sequence
-) -> tuple[dict[str, float | np.ndarray], np.ndarray]:
-    """Predict the test generator (which must not shuffle).
+def plot_metrics(history: tf.keras.callbacks.History, axs: Sequence[plt.Axes]) -> None:
+    """Draw the loss and the AUC per epoch into two axes; a line marks the epoch with the lowest validation loss."""
+    logs = history.history
+    best_epoch = int(np.argmin(logs["val_loss"]))
+    curves = (("Training and Validation Loss", "Loss", "loss"), ("ROC-AUC Evolution", "ROC-AUC", "metrics/AUC"))
+    for axis, (title, label, name) in zip(axs, curves, strict=True):
+        axis.grid(alpha=0.5)
+        axis.plot(logs[name], label="Train")
+        axis.plot(logs["val_" + name], label="Validation")
+        axis.axvline(best_epoch, alpha=0.5, color="k", linestyle="dashed", label="best epoch")
+        axis.set_title(title)
+        axis.set_xlabel("Epoch")
+        axis.set_ylabel(label)
+        axis.legend()
 
-    Returns:
-        The figures of `test_figures`, and the probabilities (N, num_classes) in the order of the generator.
+
+def test_model(
+    model: tf.keras.Model,
+    test_generator: tf.keras.utils.Sequence,
+    class_names: list[str],
+    ax: plt.Axes,
+    conf_normalize: bool = True,
+) -> None:
+    """Print the figures of `test_figures`, and draw the confusion matrix of the classes that occur.
+
+    The generator is read twice, for the predictions and for the labels, so it must not shuffle.
+
+    Args:
+        model: The classifier.
+        test_generator: Images and labels.
+        class_names: One name for each class that occurs.
+        ax: Where to draw.
+        conf_normalize: Whether the rows of the confusion matrix are fractions.
     """
-    probabilities = model.predict(test_generator, verbose=0)
-    return test_figures(test_generator.labels, probabilities), probabilities
+    probabilities = model.predict(test_generator)
+    labels = np.concatenate([batch_labels.argmax(axis=1) for _, batch_labels in test_generator])
+    figures = test_figures(labels, probabilities)
+    for title, name in (("AUC", "roc_auc"), ("Accuracy", "accuracy"), ("Precision", "precision"), ("Recall", "recall")):
+        print(f"Test {title}: {figures[name]:.2f}")
+    ConfusionMatrixDisplay.from_predictions(
+        labels,
+        probabilities.argmax(axis=1),
+        display_labels=class_names,
+        normalize="true" if conf_normalize else None,
+        ax=ax,
+    )
+    ax.set_title(f"Acc: {figures['accuracy']:4.2f}")
 
 
 def test_figures(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, float | np.ndarray]:
@@ -116,25 +155,10 @@ def test_figures(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, flo
         # Quirk one_hot_auc: one-vs-one is asked for, but with one-hot labels it is one-vs-rest.
         "roc_auc": roc_auc_score(one_hot, probabilities, average="macro", multi_class="ovo"),
         "accuracy": accuracy_score(labels, predicted),
-        "precision": precision_score(labels, predicted, average="macro", zero_division=0),
-        "recall": recall_score(labels, predicted, average="macro", zero_division=0),
+        "precision": precision_score(labels, predicted, average="macro"),
+        "recall": recall_score(labels, predicted, average="macro"),
         "confusion_matrix": confusion_matrix(labels, predicted, labels=range(num_classes), normalize="true"),
     }
-
-
-def plot_metrics(history: tf.keras.callbacks.History) -> plt.Figure:
-    """Draw the loss and the AUC per epoch; a line marks the epoch with the lowest validation loss."""
-    logs = history.history
-    best_epoch = int(np.argmin(logs["val_loss"]))
-    figure, axes = plt.subplots(1, 2, figsize=(12, 4))
-    for axis, title, name in ((axes[0], "Loss", "loss"), (axes[1], "AUC", "metrics/AUC")):
-        axis.plot(logs[name], label="training")
-        axis.plot(logs["val_" + name], label="validation")
-        axis.axvline(best_epoch, color="grey", linestyle="--", label=f"best epoch ({best_epoch})")
-        axis.set_title(title)
-        axis.set_xlabel("epoch")
-        axis.legend()
-    return figure
 
 
 def metrics_and_test(
@@ -142,11 +166,11 @@ def metrics_and_test(
     model: tf.keras.Model,
     test_generator: tf.keras.utils.Sequence,
     class_names: list[str],
-) -> dict[str, float | np.ndarray]:
-    """Draw the training curves, test the model and draw the confusion matrix; returns the test figures."""
-    plot_metrics(history)
-    figures, _ = test_model(model, test_generator)
-    for name in ("roc_auc", "accuracy", "precision", "recall"):
-        print(f"{name}: {figures[name]:.4f}")
-    ConfusionMatrixDisplay(figures["confusion_matrix"], display_labels=class_names).plot(cmap="Blues")
-    return figures
+    conf_normalize: bool = True,
+) -> None:
+    """Show the training curves and the confusion matrix in one figure, and print the test figures."""
+    _, axes = plt.subplots(1, 3, figsize=(12, 5))
+    plot_metrics(history, axes[:2])
+    test_model(model, test_generator, class_names, ax=axes[2], conf_normalize=conf_normalize)
+    plt.tight_layout()
+    plt.show()

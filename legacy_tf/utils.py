@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 from collections.abc import Sequence
 
@@ -11,46 +12,66 @@ import tensorflow as tf
 from sklearn.model_selection import GroupShuffleSplit
 from sklearn.utils.class_weight import compute_class_weight
 
+IMAGE_ROOT = "data/images/"
+SUBCLASSES = {"aca": ("bd", "md", "pd"), "nor": (), "scc": ("bd", "md", "pd")}
+RESOLUTIONS = ("20x", "40x")
 
-def get_dataframe(dataset_csv: str, resolution: str | None = None, root_directory: str = "data/images/") -> pd.DataFrame:
+
+def get_files(base_dir: str, resolution: str) -> list[str]:
+    """Paths of the .jpg and .jpeg files anywhere below a folder, where `_<resolution>` is in the path."""
+    found = glob.glob(f"{base_dir}/**", recursive=True)
+    return [path for path in found if path.endswith(("jpg", "jpeg")) and f"_{resolution}" in path]
+
+
+def get_dataframe(
+    dataset_csv: str = "data/data.csv", resolution: str | None = None, *, root_directory: str = IMAGE_ROOT
+) -> pd.DataFrame:
     """Read the metadata and add the column `image_path`.
+
+    Pandas guesses the types of the columns: an `image_id` 007 becomes 7 where all of them are numbers.
 
     Args:
         dataset_csv: CSV with the columns superclass, subclass, resolution, image_id and patient_id.
         resolution: "20x" or "40x"; None keeps both.
         root_directory: Folder of the image folders.
     """
-    # image_id is text (007 stays 007), and only an empty subclass is a missing value (the id "NA" is an id).
-    df = pd.read_csv(dataset_csv, dtype={"image_id": str}, keep_default_na=False, na_values={"subclass": [""]})
-    if resolution is not None:
-        df = df[df["resolution"] == resolution].copy()
-    folders = _image_folders(df)
-    names = folders + "_" + df["resolution"] + "_" + df["image_id"] + ".jpg"
-    df["image_path"] = [os.path.join(root_directory, folder, name) for folder, name in zip(folders, names, strict=True)]
-    return df
+    df = pd.read_csv(dataset_csv)
+    df["image_path"] = make_image_paths(df, root_directory)
+    return df if resolution is None else df[df["resolution"] == resolution].copy()
+
+
+def make_image_paths(df: pd.DataFrame, root_directory: str) -> list[str]:
+    """Path of each row's image: `<root>/<folder>/<folder>_<resolution>_<image_id>.jpg`.
+
+    The folder is `superclass_subclass`, or `superclass` where the subclass is missing.
+    """
+    paths = []
+    for superclass, subclass, resolution, image_id in df[["superclass", "subclass", "resolution", "image_id"]].itertuples(
+        index=False
+    ):
+        folder = superclass if pd.isna(subclass) else f"{superclass}_{subclass}"
+        paths.append(os.path.join(root_directory, folder, f"{folder}_{resolution}_{image_id}.jpg"))
+    return paths
 
 
 def get_classes_labels(root_directory: str, image_paths: Sequence[str]) -> tuple[list[str], list[int]]:
-    """Class names from the folder names, and the label of each image.
+    """Class names from what lies in a folder, and the label of each image.
 
     Args:
-        root_directory: Folder of the image folders, which are named `<class>` or `<class>_<subclass>`.
+        root_directory: Folder of the image folders, which are named `<class>` or `<class>_<subclass>`. A file
+            in it counts as a class, too; what begins with a point does not.
         image_paths: Paths of the images below it.
 
     Returns:
         The sorted class names, and per image the index of its class in them.
     """
-    folders = [
-        entry
-        for entry in os.listdir(root_directory)
-        if not entry.startswith(".") and os.path.isdir(os.path.join(root_directory, entry))
-    ]
-    class_names = sorted({folder.split("_")[0] for folder in folders})
-    image_folders = [os.path.basename(os.path.dirname(path)) for path in image_paths]
-    return class_names, [class_names.index(folder.split("_")[0]) for folder in image_folders]
+    class_names = sorted({entry.split("_")[0] for entry in os.listdir(root_directory) if not entry.startswith(".")})
+    index = {name: position for position, name in enumerate(class_names)}
+    folders = [os.path.relpath(path, root_directory).split(os.sep)[0] for path in image_paths]
+    return class_names, [index[folder.split("_")[0]] for folder in folders]
 
 
-def train_test_split(df: pd.DataFrame, test_size: float, random_state: int) -> tuple[pd.DataFrame, pd.DataFrame]:
+def train_test_split(df: pd.DataFrame, test_size: float = 0.5, random_state: int = 7) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Split by patient, one target class after the other.
 
     A patient who has images of several classes is assigned with the first of them.
@@ -76,25 +97,42 @@ def train_test_split(df: pd.DataFrame, test_size: float, random_state: int) -> t
     return df[df["patient_id"].isin(train_patients)], df[df["patient_id"].isin(test_patients)]
 
 
-def compute_weights(generator: tf.keras.utils.Sequence) -> dict[int, float]:
-    """Balanced class weights of what the generator yields, as label -> weight.
+def compute_weights(my_generator: tf.keras.utils.Sequence) -> dict[int, float]:
+    """Balanced class weights of what the generator yields.
 
     Reads every batch once, images included: that reshuffles a training set and draws its random numbers.
+
+    Returns:
+        Position among the labels that are present -> weight. Where a class has no image, the positions after
+        it are not the labels.
     """
-    labels = np.concatenate([np.argmax(generator[index][1], axis=1) for index in range(len(generator))])
-    present = np.unique(labels)
-    weights = compute_class_weight(class_weight="balanced", classes=present, y=labels)
-    return {int(label): float(weight) for label, weight in zip(present, weights, strict=True)}
+    labels = np.concatenate([batch_labels.argmax(axis=1) for _, batch_labels in my_generator])
+    weights = compute_class_weight(class_weight="balanced", classes=np.unique(labels), y=labels)
+    return dict(enumerate(weights))
 
 
-def dataset_description(dataset_csv: str) -> pd.DataFrame:
-    """Count images per class folder and resolution, with totals; print the totals of images and patients."""
+def plot_model(model: tf.keras.Model) -> object:
+    """Draw the network from left to right with its shapes: Keras's `plot_model`, which needs pydot and graphviz."""
+    return tf.keras.utils.plot_model(model, rankdir="LR", show_shapes=True)
+
+
+def dataset_description(dataset_csv: str = "data/data.csv") -> pd.DataFrame:
+    """Count images by kind (rows) and resolution (columns), with totals; print the totals of images and patients."""
     df = get_dataframe(dataset_csv)
-    table = pd.crosstab(_image_folders(df).rename("class"), df["resolution"], margins=True, margins_name="total")
-    print(f"{len(df)} images of {df['patient_id'].nunique()} patients")
+    kinds = [(name, subclass) for name, subclasses in SUBCLASSES.items() for subclass in subclasses or (None,)]
+    table = pd.DataFrame(
+        [[_count(df, *kind, resolution) for resolution in RESOLUTIONS] for kind in kinds],
+        index=[name if subclass is None else f"{name}_{subclass}" for name, subclass in kinds],
+        columns=list(RESOLUTIONS),
+    )
+    table.loc["Total"] = table.sum()
+    table["Total"] = table.sum(axis=1)
+    print("Total images", table.loc["Total", "Total"])
+    print("Total patients", df["patient_id"].nunique(dropna=False))
     return table
 
 
-def _image_folders(df: pd.DataFrame) -> pd.Series:
-    """`superclass_subclass`, or `superclass` where there is no subclass."""
-    return df["superclass"].where(df["subclass"].isna(), df["superclass"] + "_" + df["subclass"].astype(str))
+def _count(df: pd.DataFrame, superclass: str, subclass: str | None, resolution: str) -> int:
+    """Images of one kind; where the kind has no subclasses, of any."""
+    chosen = (df["superclass"] == superclass) & (df["resolution"] == resolution)
+    return int((chosen if subclass is None else chosen & (df["subclass"] == subclass)).sum())

@@ -119,8 +119,8 @@ def collate_drawn(items: Sequence[tuple[tuple[Tensor, Parameters], Tensor]]) -> 
 def compute_weights(loader: DataLoader) -> dict[int, float]:
     """Return scikit-learn's balanced class weights: `legacy_tf.utils.compute_weights`.
 
-    Deliberate difference: the labels are read from the data set, so no image is decoded and no random number
-    is drawn.
+    Deliberate differences: the labels are read from the data set, so no image is decoded and no random number is drawn;
+    and the keys are labels, where the legacy's are positions among the labels that are there.
 
     Returns:
         Weight by label, for the labels that are there.

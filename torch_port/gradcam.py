@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -99,12 +98,15 @@ def make_gradcam_heatmap(
 
 
 def normalise_heatmap(raw: np.ndarray, *, quirks: Quirks = DEFAULT) -> np.ndarray:
-    """Cut negative values off and divide by the maximum; a map with nothing positive becomes NaN (quirk)."""
-    positive = np.maximum(raw, 0)
-    if not positive.any() and not quirks.nan_gradcam_on_dead_map:
+    """Cut negative values off and divide by the maximum that the map had before: `legacy_tf.gradcam.normalise_heatmap`.
+
+    A map whose values are all negative becomes -0 everywhere; one whose maximum is exactly 0 becomes NaN (quirk).
+    """
+    positive, peak = np.maximum(raw, 0), np.max(raw)
+    if peak == 0 and not quirks.nan_gradcam_on_dead_map:
         return positive
     with np.errstate(invalid="ignore"):
-        return positive / positive.max()
+        return positive / peak
 
 
 def resize_heatmap(heatmap: np.ndarray, height: int, width: int) -> np.ndarray:
@@ -147,7 +149,7 @@ def merge_image_mask(
 
     Args:
         im: Image (H, W, 3) in [0, 1].
-        mk: Map (H, W) in [0, 1]; NaN counts as level 0 and as above the threshold.
+        mk: Map (H, W); values outside of [0, 1] are clipped, NaN counts as level 0 and as above the threshold.
         alpha: Share of the colours.
         colormap: Name of a matplotlib colour map.
         mask_thresh: Below it the image stays as it is.
@@ -172,7 +174,7 @@ def explain_image(
     pred_index: int | None = None,
     quirks: Quirks = DEFAULT,
 ) -> Explanation:
-    """Explain one file: `legacy_tf.gradcam.explain_image`.
+    """Explain one file: what `legacy_tf.gradcam.generate_gradcam_samples` shows of each.
 
     Args:
         model: The classifier, in evaluation mode.
@@ -205,9 +207,10 @@ def generate_gradcam_samples(
 ) -> Iterator[Explanation]:
     """Explain N distinct random images: `legacy_tf.gradcam.generate_gradcam_samples`.
 
-    They are drawn by Python's global ``random``.
+    They are drawn by numpy's global generator.
 
-    Deliberate differences: it takes paths instead of a generator, and yields one explanation after the other.
+    Deliberate differences: it takes paths and the network's input size instead of a generator, and yields one explanation
+    after the other instead of a figure.
 
     Raises:
         DataError: There are fewer than N images, or N is not positive.
@@ -217,7 +220,7 @@ def generate_gradcam_samples(
 
 
 def choose_samples(images: Sequence[str | Path], count: int) -> list[str | Path]:
-    """Return so many distinct images, drawn by Python's global ``random``.
+    """Return so many distinct images, drawn as the legacy draws them, by numpy's global generator.
 
     Raises:
         DataError: There are fewer images, or the count is not positive.
@@ -230,7 +233,12 @@ def choose_samples(images: Sequence[str | Path], count: int) -> list[str | Path]
             place="--samples",
             remedy="ask for fewer",
         )
-    return random.sample(list(images), count)
+    chosen: list[int] = []
+    while len(chosen) < count:
+        index = np.random.randint(0, len(images))  # noqa: NPY002 - the legacy's generator
+        if index not in chosen:
+            chosen.append(index)
+    return [images[index] for index in chosen]
 
 
 def get_layer(model: Classifier, layer_name: str) -> nn.Module:

@@ -20,7 +20,7 @@ SENTENCES: Mapping[str, str] = {
     ),
     "one_hot_auc": ("ROC-AUC is asked for as one-vs-one, but with one-hot labels it is the mean of one-vs-rest areas."),
     "square_crop_stretch": "The training crop is a square that is then stretched to 4:3.",
-    "nan_gradcam_on_dead_map": "A Grad-CAM map without a positive value is divided by zero and becomes NaN.",
+    "nan_gradcam_on_dead_map": "A Grad-CAM map whose maximum is exactly 0 is divided by it and becomes NaN.",
     "validation_draws_randomness": (
         "Reading an evaluation image draws global random numbers: the size of the validation set "
         "shifts the training augmentation."

@@ -72,7 +72,7 @@ def build_model(num_classes: int, scale: float, weights: list[np.ndarray] | None
         int(generator.IMAGE_HEIGHT * scale),
         int(scale * generator.IMAGE_WIDTH),
     )
-    model = models.resnet_model(num_classes, (height, width, 3), weights=None)
+    model, _ = models.resnet_model(num_classes, (height, width, 3), weights=None)
     if weights is not None:
         model.set_weights(weights)
     return model

@@ -72,6 +72,11 @@ PROBES = (
     ),
     Probe(
         id="dead_gradcam_maps",
+        sentence="Many Grad-CAM maps have nothing positive.",
+        change=("deaden", {"seed": 17}),
+    ),
+    Probe(
+        id="silent_gradcam_layer",
         sentence="The layer that Grad-CAM looks at gives nothing but zeros.",
         change=("silence", {}),
         expected=Verdict.INCONCLUSIVE,

@@ -22,6 +22,8 @@ from parity.sides.legacy_head import LAST_LAYER
 from parity.workspace import Workspace
 
 SHAKEN_BY = 0.02
+DEADENED_BY = 8.0
+SHIFTED = (f"{GRADCAM_LEGACY_LAYER}/bias", "post_bn/moving_mean")
 
 
 def shake(source: str, target: str, seed: int) -> dict[str, Any]:
@@ -31,27 +33,45 @@ def shake(source: str, target: str, seed: int) -> dict[str, Any]:
     of the demo's shaken by three percent 5 in 480 are, by two percent none.
     """
     rng = np.random.default_rng(seed)
-    return _rewrite(source, target, lambda layer, values: values * rng.normal(1.0, SHAKEN_BY, values.shape))
+    return _rewrite(source, target, lambda name, values: values * rng.normal(1.0, SHAKEN_BY, values.shape))
 
 
 def sharpen(source: str, target: str, factor: float) -> dict[str, Any]:
     """Write a checkpoint whose logits are those of another one times a factor."""
-    return _rewrite(source, target, lambda layer, values: factor * values if layer == LAST_LAYER else values)
+    return _rewrite(source, target, lambda name, values: factor * values if name.startswith(f"{LAST_LAYER}/") else values)
 
 
 def silence(source: str, target: str) -> dict[str, Any]:
     """Write a checkpoint whose layer that Grad-CAM looks at gives nothing but zeros."""
-    return _rewrite(source, target, lambda layer, values: 0 * values if layer == GRADCAM_LEGACY_LAYER else values)
+    return _rewrite(source, target, lambda name, values: 0 * values if name.startswith(f"{GRADCAM_LEGACY_LAYER}/") else values)
+
+
+def deaden(source: str, target: str, seed: int) -> dict[str, Any]:
+    """Write a checkpoint of the same function, many of whose Grad-CAM maps have nothing positive.
+
+    A number is added to each channel of the layer that Grad-CAM looks at, and the batch norm behind it takes it away again.
+    This adds the same everywhere to a map: something negative or positive, as the gradients have it.
+    """
+    rng = np.random.default_rng(seed)
+    added: dict[int, np.ndarray] = {}
+
+    def change(name: str, values: np.ndarray) -> np.ndarray:
+        if name not in SHIFTED:
+            return values
+        shift = added.setdefault(values.size, DEADENED_BY * rng.choice([-1.0, 1.0], values.shape))
+        return (values + shift).astype(values.dtype)
+
+    return _rewrite(source, target, change)
 
 
 def _rewrite(source: str, target: str, change: Callable[[str, np.ndarray], np.ndarray]) -> dict[str, Any]:
-    """Write a file of weights as another one with each tensor changed, given its layer and its values."""
+    """Write a file of weights as another one with each tensor changed, given its name (layer/weight) and its values."""
     shutil.copyfile(source, target)
     with h5py.File(target, "r+") as file:
 
         def visit(name: str, item: Any) -> None:
             if isinstance(item, h5py.Dataset):
-                item[...] = change(name.partition("/")[0], item[...])
+                item[...] = change(name.partition("/")[2].removesuffix(":0"), item[...])
 
         file.visititems(visit)
     return {}
@@ -67,7 +87,7 @@ def record(run: str) -> dict[str, Any]:
 
 def main() -> None:
     """Answer until the input ends."""
-    serve({"shake": shake, "sharpen": sharpen, "silence": silence, "record": record})
+    serve({"shake": shake, "sharpen": sharpen, "silence": silence, "deaden": deaden, "record": record})
 
 
 if __name__ == "__main__":

@@ -84,7 +84,7 @@ class LegacySide:
 
     def make_model(self, height_px: int, width_px: int) -> Any:
         """Return a new model for images of this size, with the checkpoint's weights, in the present precision."""
-        model = models.resnet_model(len(CLASSES), (height_px, width_px, 3), weights=None)
+        model, _ = models.resnet_model(len(CLASSES), (height_px, width_px, 3), weights=None)
         export.load_checkpoint(model, self.spec.checkpoint)
         return model
 

@@ -42,5 +42,5 @@ def fit_history(side: LegacySide, head: Any, *epochs: Sequence[Batch]) -> dict[s
     hidden = [[(make_hidden(logits), labels) for logits, labels in batches] for batches in epochs]
     datasets = make_dataset(*hidden), make_dataset(*hidden)
     with tempfile.TemporaryDirectory(dir=side.workspace.folder) as folder:
-        history = traintest.train_model(head, *datasets, CLASS_WEIGHTS, f"{folder}/log", len(epochs))
+        history = traintest.train_model(head, *datasets, CLASS_WEIGHTS, f"{folder}/best_weights", len(epochs))
     return {name: [float(value) for value in values] for name, values in history.history.items()}

@@ -6,7 +6,6 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import cycle
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -76,7 +75,7 @@ def _train(side: LegacySide) -> TrainingRun:
 
         with tempfile.TemporaryDirectory(dir=side.workspace.folder) as folder, watched(model, masks, on_step):
             data, val_data = make_dataset(batches), make_dataset([val_batch])
-            traintest.train_model(model, data, val_data, CLASS_WEIGHTS, str(Path(folder)), EPOCHS)
+            traintest.train_model(model, data, val_data, CLASS_WEIGHTS, f"{folder}/best_weights", EPOCHS)
     return run
 
 

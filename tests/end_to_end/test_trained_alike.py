@@ -25,7 +25,7 @@ HEADLESS = """
 import sys
 import tensorflow as tf
 from legacy_tf import export, models
-model = models.resnet_model(3, (96, 128, 3), weights=None)
+model, _ = models.resnet_model(3, (96, 128, 3), weights=None)
 export.load_checkpoint(model, sys.argv[1])
 tf.keras.Model(model.input, model.get_layer("avg_pool").output).save_weights(sys.argv[2])
 """

@@ -28,6 +28,9 @@ ROWS = (
     ("scc", "md", "20x", "3#%4", 31),
 )
 
+# The same with ids that are numbers, as the publication's are: pandas, which its functions read with, takes NA for no id.
+NUMBERED_ROWS = tuple((*row[:3], str(number), row[4]) for number, row in enumerate(ROWS, start=1))
+
 
 def image_name(row: tuple) -> str:
     superclass, subclass, resolution, image_id, _ = row
@@ -45,11 +48,11 @@ def write_image(path: Path, seed: int, size: tuple[int, int] = (1600, 1200), mod
     Image.fromarray(pixels).convert(mode).resize(size, Image.Resampling.BILINEAR).save(path, quality=80)
 
 
-def write_dataset(folder: Path) -> Path:
-    for seed, row in enumerate(ROWS):
+def write_dataset(folder: Path, rows: tuple[tuple, ...] = ROWS) -> Path:
+    for seed, row in enumerate(rows):
         name = image_name(row)
         write_image(folder / "images" / name.split("_20x_")[0] / name, seed)
-    write_metadata(folder, ROWS)
+    write_metadata(folder, rows)
     return folder
 
 
@@ -57,6 +60,12 @@ def write_dataset(folder: Path) -> Path:
 def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Do not change it; `own_dataset` may be changed."""
     return write_dataset(tmp_path_factory.mktemp("a data 'set' ü"))
+
+
+@pytest.fixture(scope="session")
+def numbered_dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Do not change it."""
+    return write_dataset(tmp_path_factory.mktemp("numbered"), NUMBERED_ROWS)
 
 
 @pytest.fixture
@@ -78,7 +87,7 @@ def model():
     from legacy_tf import models
 
     tf.keras.utils.set_random_seed(5)
-    built = models.resnet_model(3, (64, 64, 3), weights=None)
+    built, _ = models.resnet_model(3, (64, 64, 3), weights=None)
     generator = np.random.default_rng(5)
     for variable in built.weights:
         if "moving_mean" in variable.name:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import albumentations
 import pytest
 from PIL import Image
 
-from legacy_tf import checks, datasets, predictions
+from legacy_tf import checks, datasets, generator, predictions
 from legacy_tf.errors import DatasetError, list_faults
 from legacy_tf.generator import CustomDataGenerator
 
@@ -27,6 +28,37 @@ def test_published_generators_come_in_order(dataset):
     assert made["train"][0][0].shape == (2, 96, 128, 3)
     assert made["train"].shuffle_epoch
     assert not made["test"].shuffle_epoch
+
+
+def test_the_published_function_makes_the_same_generators(numbered_dataset, real_metadata, tmp_path):
+    """Where ids are numbers; `make_generators` reads them as text and has the same frozen functions split them."""
+    shutil.copy(real_metadata, tmp_path / "data.csv")
+    for name in ("aca", "nor", "scc"):
+        (tmp_path / "images" / name).mkdir(parents=True)
+    for folder, splits in ((numbered_dataset, ("published",)), (tmp_path, ("published", "random"))):
+        root, csv = f"{folder / 'images'}/", folder / "data.csv"
+        for split in splits:
+            *expected, class_names = generator.get_patient_generators(
+                "20x", root_directory=root, dataset_csv=str(csv), reproducible=split == "published"
+            )
+            table, names = datasets.read_images(folder, "20x")
+            assert names == class_names
+            frames = datasets.split_images(table, "20x", split, folder)
+            for made, frame in zip(expected, frames, strict=True):
+                assert made.images.tolist() == frame["image_path"].tolist()
+                assert made.labels.tolist() == frame["targetclass"].tolist()
+
+
+@pytest.mark.parametrize("patient", ["001", "1.0", "1e0", " 1", "P1"])
+def test_the_published_and_the_random_split_want_patients_that_are_numbers(own_dataset, tmp_path, patient):
+    write_metadata(own_dataset, (*ROWS[:3], (*ROWS[3][:4], patient), *ROWS[4:]))
+    for split in ("published", "random"):
+        with pytest.raises(DatasetError, match=r"`patient_id` must be whole numbers .*, written like 1, got ") as raised:
+            make(own_dataset, split)
+        assert repr(patient) in str(raised.value)
+    (tmp_path / "own.csv").write_text(f"patient_id,split\n{patient},val\n")
+    made, _ = make(own_dataset, str(tmp_path / "own.csv"), splits=["val"])
+    assert [Path(path).name for path in made["val"].images] == [image_name(ROWS[3])]
 
 
 def test_own_split_may_leave_patients_out_and_put_one_into_two_splits(dataset, tmp_path):
@@ -58,7 +90,7 @@ def test_taking_goes_round_the_classes_in_split_order(count, taken):
 
 def test_images_subsets_every_split(dataset):
     made, _ = make(dataset, images=2)
-    assert [(name, part.labels) for name, part in made.items()] == [
+    assert [(name, part.labels.tolist()) for name, part in made.items()] == [
         ("train", [0, 1]),
         ("val", [0, 1]),
         ("test", [0, 1]),
@@ -68,9 +100,9 @@ def test_images_subsets_every_split(dataset):
 def test_evaluation_of_a_training_set_is_neither_augmented_nor_shuffled(dataset):
     made, _ = make(dataset, splits=["train"])
     source = datasets.evaluation_generator(made["train"], 0.08)
-    assert source.images == made["train"].images
+    assert source.images.tolist() == made["train"].images.tolist()
     assert (source[0][0] == source[0][0]).all()
-    assert source.images == made["train"].images
+    assert source.images.tolist() == made["train"].images.tolist()
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ def weights(model) -> dict[str, np.ndarray]:
 @pytest.fixture(scope="module")
 def other() -> tf.keras.Model:
     """The model that checkpoints are loaded into."""
-    return models.resnet_model(3, (64, 64, 3), weights=None)
+    return models.resnet_model(3, (64, 64, 3), weights=None)[0]
 
 
 @pytest.fixture(scope="module")
@@ -104,7 +104,7 @@ def test_a_folder_without_a_record_of_the_latest(saved, other, weights, tmp_path
 def test_loads_into_float64(npz, weights):
     tf.keras.backend.set_floatx("float64")
     try:
-        double = models.resnet_model(3, (64, 64, 3), weights=None)
+        double, _ = models.resnet_model(3, (64, 64, 3), weights=None)
     finally:
         tf.keras.backend.set_floatx("float32")
     export.load_checkpoint(double, npz)

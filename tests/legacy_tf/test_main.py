@@ -66,6 +66,14 @@ def test_train_writes_weights_curves_history_and_figures(trained):
     assert {"loss", "lr", "metrics/MCC", "val_metrics/P@R_99"} <= set(history)
 
 
+def test_a_class_without_training_images_is_refused_before_training(dataset, tmp_path, capsys):
+    split = tmp_path / "own.csv"
+    split.write_text("patient_id,split\n2,train\n4,train\n1,val\n9,test\n")
+    assert main(["train", "--data", str(dataset), "--split", str(split), "--out", str(tmp_path / "out")]) == 2
+    assert "training images must be of every class, got none of nor" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.fixture(scope="module")
 def evaluated(dataset, trained, tmp_path_factory) -> Path:
     out = tmp_path_factory.mktemp("evaluated")

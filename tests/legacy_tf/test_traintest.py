@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from types import SimpleNamespace
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -28,7 +29,7 @@ def labels() -> np.ndarray:
 def compiled(labels, probabilities) -> dict[str, float]:
     """What the metrics say of given probabilities: the model hands its input on."""
     model = tf.keras.Sequential([tf.keras.Input((3,)), tf.keras.layers.Activation("linear")])
-    traintest.compile_model(model, 3)
+    assert traintest.compile_model(model, 3) is model
     assert float(model.optimizer.learning_rate) == pytest.approx(1e-4, rel=1e-6)
     assert model.optimizer.epsilon == 1e-7
     return model.evaluate(probabilities, np.eye(3)[labels], batch_size=7, verbose=0, return_dict=True)
@@ -122,15 +123,37 @@ def test_curves_mark_the_epoch_with_the_lowest_validation_loss():
         "metrics/AUC": [0.1, 0.2, 0.3],
         "val_metrics/AUC": [0.1, 0.3, 0.2],
     }
-    figure = traintest.plot_metrics(SimpleNamespace(history=logs))
-    assert [axis.get_title() for axis in figure.axes] == ["Loss", "AUC"]
-    for axis in figure.axes:
-        assert axis.lines[-1].get_xdata()[0] == 1
+    figure, axes = plt.subplots(1, 2)
+    assert traintest.plot_metrics(SimpleNamespace(history=logs), axes) is None
+    assert [axis.get_title() for axis in axes] == ["Training and Validation Loss", "ROC-AUC Evolution"]
+    for axis, names in zip(axes, (("loss", "val_loss"), ("metrics/AUC", "val_metrics/AUC")), strict=True):
+        assert [list(line.get_ydata()) for line in axis.lines[:2]] == [logs[name] for name in names]
+        assert axis.lines[2].get_xdata()[0] == 1
+    plt.close(figure)
 
 
-def test_metrics_and_test_draws_and_prints(labels, probabilities, monkeypatch, capsys):
-    logs = {"loss": [1], "val_loss": [1], "metrics/AUC": [0.5], "val_metrics/AUC": [0.5]}
-    model = SimpleNamespace(predict=lambda generator, verbose: probabilities)
-    generator = SimpleNamespace(labels=labels)
-    figures = traintest.metrics_and_test(SimpleNamespace(history=logs), model, generator, ["aca", "nor", "scc"])
-    assert f"accuracy: {figures['accuracy']:.4f}" in capsys.readouterr().out
+class Batches:
+    """Labels in two batches, as a generator has them; the model that predicts them returns what it is given."""
+
+    def __init__(self, labels: np.ndarray) -> None:
+        self.batches = [np.eye(3)[labels[:40]], np.eye(3)[labels[40:]]]
+
+    def __iter__(self):
+        return iter((None, batch) for batch in self.batches)
+
+
+@pytest.mark.parametrize("normalised", [True, False])
+def test_the_published_test_prints_the_figures_that_are_compared(labels, probabilities, capsys, normalised):
+    model = SimpleNamespace(predict=lambda generator: probabilities)
+    figure, axis = plt.subplots()
+    assert traintest.test_model(model, Batches(labels), ["aca", "nor", "scc"], axis, conf_normalize=normalised) is None
+    figures = traintest.test_figures(labels, probabilities)
+    assert capsys.readouterr().out == (
+        f"Test AUC: {figures['roc_auc']:.2f}\nTest Accuracy: {figures['accuracy']:.2f}\n"
+        f"Test Precision: {figures['precision']:.2f}\nTest Recall: {figures['recall']:.2f}\n"
+    )
+    assert axis.get_title() == f"Acc: {figures['accuracy']:4.2f}"
+    drawn = axis.images[0].get_array()
+    counts = metrics.confusion_matrix(labels, probabilities.argmax(axis=1))
+    np.testing.assert_allclose(drawn, figures["confusion_matrix"] if normalised else counts)
+    plt.close(figure)

@@ -3,21 +3,13 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+import tensorflow as tf
 
 from legacy_tf import utils
-
-from .conftest import ROWS, image_name
-
-
-def test_paths_keep_every_kind_of_name(dataset):
-    df = utils.get_dataframe(dataset / "data.csv", "20x", str(dataset / "images"))
-    assert [Path(path).name for path in df["image_path"]] == [image_name(row) for row in ROWS]
-    assert all(Path(path).is_file() for path in df["image_path"])
 
 
 def test_default_paths_are_those_of_the_publication(dataset):
@@ -36,13 +28,14 @@ def test_resolution_filters(real_metadata):
     }
 
 
-def test_classes_are_sorted_prefixes_of_visible_folders(tmp_path):
+def test_classes_are_sorted_prefixes_of_what_is_visible(tmp_path):
     for name in ("scc_bd", "aca_md", "nor", ".hidden", "aca_bd"):
         (tmp_path / name).mkdir()
-    (tmp_path / "notes.txt").write_text("not a class")
-    names, labels = utils.get_classes_labels(tmp_path, ["x/scc_bd/1.jpg", "x/nor/2.jpg", "x/aca_md/3.jpg"])
-    assert names == ["aca", "nor", "scc"]
-    assert labels == [2, 1, 0]
+    images = [f"{tmp_path}/{name}.jpg" for name in ("scc_bd/1", "nor/2", "aca_md/3")]
+    for root in (str(tmp_path), f"{tmp_path}/"):
+        assert utils.get_classes_labels(root, images) == (["aca", "nor", "scc"], [2, 1, 0])
+    (tmp_path / "notes.txt").write_text("counts as a class, too")
+    assert utils.get_classes_labels(str(tmp_path), images) == (["aca", "nor", "notes.txt", "scc"], [3, 1, 0])
 
 
 def split_by_hand(df: pd.DataFrame, test_size: float, seed: int) -> tuple[list, list]:
@@ -81,30 +74,33 @@ def test_a_patient_of_two_classes_goes_with_the_first_and_a_class_without_others
     assert not set(train["patient_id"]) & set(test["patient_id"])
 
 
-class ThreeBatches:
-    """Labels 0 0 2, 2 2, 0: class 1 never comes."""
+class Batches(tf.keras.utils.Sequence):
+    """Labels as a generator has them."""
+
+    def __init__(self, labels: list[list[int]]) -> None:
+        self.labels = labels
 
     def __len__(self) -> int:
-        return 3
+        return len(self.labels)
 
     def __getitem__(self, index: int) -> tuple[None, np.ndarray]:
-        return None, np.eye(3)[[[0, 0, 2], [2, 2], [0]][index]]
+        return None, np.eye(3)[self.labels[index]]
 
 
-def test_weights_are_balanced_over_the_labels_present():
-    # scikit-learn's "balanced": n / (classes present * n of the class) = 6 / (2 * 3)
-    assert utils.compute_weights(ThreeBatches()) == {0: 1.0, 2: 1.0}
+def test_weights_are_balanced_over_the_labels_present_by_their_position():
+    # scikit-learn's "balanced": n / (classes present * n of the class) = 6 / (2 * 4) and 6 / (2 * 2)
+    assert utils.compute_weights(Batches([[0, 0, 2], [2, 2], [2]])) == {0: 6 / 4, 1: 6 / 8}
 
 
-def test_weights_of_unbalanced_labels(monkeypatch):
-    monkeypatch.setattr(ThreeBatches, "__getitem__", lambda _, index: (None, np.eye(3)[[[0, 0], [0, 1], [2, 0]][index]]))
-    assert utils.compute_weights(ThreeBatches()) == pytest.approx({0: 6 / 12, 1: 6 / 3, 2: 6 / 3}, rel=1e-15)
+def test_weights_of_unbalanced_labels():
+    weights = utils.compute_weights(Batches([[0, 0], [0, 1], [2, 0]]))
+    assert weights == pytest.approx({0: 6 / 12, 1: 6 / 3, 2: 6 / 3}, rel=1e-15)
 
 
 def test_description_counts_the_real_set(real_metadata, capsys):
     table = utils.dataset_description(real_metadata)
+    assert list(table.columns) == ["20x", "40x", "Total"]
     counts = {"aca_bd": (57, 46), "aca_md": (44, 46), "aca_pd": (45, 42), "nor": (85, 66)}
-    counts |= {"scc_bd": (50, 49), "scc_md": (30, 36), "scc_pd": (48, 47), "total": (359, 332)}
-    assert {name: (row["20x"], row["40x"]) for name, row in table.iterrows()} == counts
-    assert table.loc["total", "total"] == 691
-    assert "691 images of 45 patients" in capsys.readouterr().out
+    counts |= {"scc_bd": (50, 49), "scc_md": (30, 36), "scc_pd": (48, 47), "Total": (359, 332)}
+    assert {name: tuple(row) for name, row in table.iterrows()} == {name: (*row, sum(row)) for name, row in counts.items()}
+    assert capsys.readouterr().out == "Total images 691\nTotal patients 45\n"

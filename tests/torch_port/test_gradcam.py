@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import random
-
 import cv2
 import matplotlib
 import numpy as np
@@ -113,10 +111,17 @@ def test_normalising_cuts_off_and_divides():
     assert gradcam.normalise_heatmap(raw + 3).tolist() == [[5 / 7, 2 / 7], [1, 3 / 7]]  # no minimum is taken away
 
 
-@pytest.mark.parametrize("raw", [np.zeros((2, 2)), np.array([[-1.0, -2.0]])], ids=["zero", "negative"])
-def test_a_dead_map_is_nan_or_without_the_quirk_zero(raw):
+@pytest.mark.parametrize("raw", [np.zeros((2, 2)), np.array([[0.0, -2.0]])], ids=["zero", "negative or zero"])
+def test_a_map_whose_maximum_is_0_is_nan_or_without_the_quirk_zero(raw):
     assert np.isnan(gradcam.normalise_heatmap(raw)).all()
     assert (gradcam.normalise_heatmap(raw, quirks=Quirks(nan_gradcam_on_dead_map=False)) == 0).all()
+
+
+def test_a_negative_map_is_minus_zero():
+    """The maximum is taken before the negative values are cut off, as in the publication."""
+    found = gradcam.normalise_heatmap(np.array([[-1.0, -2.0]]))
+    assert (found == 0).all()
+    assert np.signbit(found).all()
 
 
 def test_the_whole_way_from_image_to_normalised_map(model64, images64):
@@ -161,9 +166,9 @@ def test_an_overlay_by_hand():
 
 def test_samples_are_distinct_and_follow_the_seed(model64, data_set):
     paths = sorted(str(path) for path in (data_set / "images").rglob("*.jpg"))
-    random.seed(4)
-    expected = random.sample(paths, 3)
-    random.seed(4)
+    np.random.seed(4)  # noqa: NPY002 - the legacy's generator
+    expected = list(dict.fromkeys(paths[np.random.randint(0, len(paths))] for _ in range(100)))[:3]  # noqa: NPY002
+    np.random.seed(4)  # noqa: NPY002
     found = list(gradcam.generate_gradcam_samples(model64, paths, 3, size=(64, 80)))
     assert [explanation.path for explanation in found] == expected
     first = found[0]
@@ -171,7 +176,7 @@ def test_samples_are_distinct_and_follow_the_seed(model64, data_set):
     assert first.raw.shape == (2, 3)
     assert first.predicted == gradcam.predict_class(gradcam.get_img_array(first.path, (64, 80), dtype=torch.float64), model64)
     with np.errstate(invalid="ignore"):
-        expected_map = cv2.resize(np.maximum(first.raw, 0) / np.maximum(first.raw, 0).max(), (80, 64))
+        expected_map = cv2.resize(np.maximum(first.raw, 0) / first.raw.max(), (80, 64))
     assert np.array_equal(first.heatmap, expected_map, equal_nan=True)
     overlay = gradcam.merge_image_mask(first.image, first.heatmap, mask_thresh=0.25)
     assert np.array_equal(first.overlay, overlay)

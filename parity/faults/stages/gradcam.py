@@ -63,17 +63,13 @@ FAULTS = (
         tier=Tier.CONTROL,
         sentence="Maps are normalised from their minimum to their maximum: nearly the same where some cell is 0.",
         gates=("gradcam",),
-        plants=(
-            edit(
-                NORMALISE, ("return positive / positive.max()", "return (positive - positive.min()) / (1e-7 + positive.max())")
-            ),
-        ),
+        plants=(edit(NORMALISE, ("return positive / peak", "return (positive - positive.min()) / (1e-7 + positive.max())")),),
     ),
     Fault(
         id="cam_nan_guard",
         stage="gradcam",
         tier=Tier.TWO,
-        sentence="A map with nothing positive becomes zero instead of not a number.",
+        sentence="A map whose maximum is 0 becomes zero instead of NaN.",
         gates=("gradcam",),
         plants=(edit(NORMALISE, (" and not quirks.nan_gradcam_on_dead_map", "")),),
     ),

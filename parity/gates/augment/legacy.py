@@ -53,4 +53,4 @@ def _record_draws(side: LegacySide, out: RecordingWriter, generator: Any) -> Non
         if draw < SHOWN_DRAWS:
             out.write_array(f"image/{draw}", image, "HWC")
     out.write_value("draws", hashes)
-    out.write_value("files", list(generator.images))
+    out.write_value("files", [str(path) for path in generator.images])

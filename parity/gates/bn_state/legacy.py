@@ -33,7 +33,7 @@ def record(side: LegacySide, out: RecordingWriter) -> None:
     for number, batch in enumerate(batches):
         out.write_array(small_name(number), batch, "NHWC")
     # A Keras model takes images of one size, so the small ones need a model of their own.
-    small = models.resnet_model(len(CLASSES), (SMALL_PX, SMALL_PX, 3), weights=None)
+    small, _ = models.resnet_model(len(CLASSES), (SMALL_PX, SMALL_PX, 3), weights=None)
     export.load_checkpoint(small, side.spec.checkpoint)
     kept = small.get_weights()
     found = _record_passes(out, small, SMALL, side.track(batches, "bn_state small"))

@@ -14,7 +14,7 @@ from legacy_tf import gradcam
 from parity.architecture import GRADCAM_LEGACY_LAYER
 from parity.artefact import RecordingWriter
 from parity.contract import DTYPES, KINDS
-from parity.gates.gradcam.contract import FIXTURE_MAPS
+from parity.gates.gradcam.contract import FIXTURE_IMAGE, FIXTURE_MAPS
 from parity.sides.legacy import LegacySide
 
 MASK_THRESHOLD = inspect.signature(gradcam.generate_gradcam_samples).parameters["mask_thresh"].default
@@ -22,7 +22,8 @@ MASK_THRESHOLD = inspect.signature(gradcam.generate_gradcam_samples).parameters[
 
 def record(side: LegacySide, out: RecordingWriter) -> None:
     for name, normalised in zip(FIXTURE_MAPS, _normalise(FIXTURE_MAPS.values()), strict=True):
-        out.write_array(f"fixture/{name}", normalised, "HW")
+        out.write_array(f"fixture/{name}/normalised", normalised, "HW")
+        _write_picture(out, f"fixture/{name}", FIXTURE_IMAGE, normalised)
     for dtype in DTYPES:
         with side.precision(dtype) as model, side.without_determinism():
             # Compiled, the legacy's function takes a quarter of the time: eagerly, the gradient runs through all layers.
@@ -53,8 +54,10 @@ def _write_pictures(side: LegacySide, out: RecordingWriter, kind: str, raw: np.n
     normalised = _normalise(raw)
     out.write_array(f"float32/{kind}/normalised", np.stack(normalised), "NHW")
     for case in side.workspace.tap_cases(kind):
-        image = side.workspace.image(case)[0]
-        resized = gradcam.resize_heatmap(normalised[case.index], *image.shape[:2])
-        out.write_array(f"float32/{kind}/{case.index}/resized", resized, "HW")
-        overlay = gradcam.merge_image_mask(image, resized, mask_thresh=MASK_THRESHOLD)
-        out.write_array(f"float32/{kind}/{case.index}/overlay", overlay, "HWC")
+        _write_picture(out, f"float32/{kind}/{case.index}", side.workspace.image(case)[0], normalised[case.index])
+
+
+def _write_picture(out: RecordingWriter, place: str, image: np.ndarray, normalised: np.ndarray) -> None:
+    resized = gradcam.resize_heatmap(normalised, *image.shape[:2])
+    out.write_array(f"{place}/resized", resized, "HW")
+    out.write_array(f"{place}/overlay", gradcam.merge_image_mask(image, resized, mask_thresh=MASK_THRESHOLD), "HWC")

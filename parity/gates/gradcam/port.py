@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from parity.architecture import GRADCAM_PORT_LAYER
-from parity.artefact import RecordingWriter
+from parity.artefact import Recording, RecordingWriter
 from parity.contract import DTYPES, KINDS
-from parity.gates.gradcam.contract import FIXTURE_MAPS
+from parity.gates.gradcam.contract import FIXTURE_IMAGE, FIXTURE_MAPS
 from parity.sides.port import PortSide
 from parity.workspace import Case
 from torch_port import gradcam
@@ -19,8 +19,6 @@ from torch_port.errors import InputError
 
 
 def record(side: PortSide, out: RecordingWriter) -> None:
-    for name, raw in FIXTURE_MAPS.items():
-        out.write_array(f"fixture/{name}", gradcam.normalise_heatmap(raw.copy()), "HW")
     out.write_value("batch", _explain_batch(side))
     for dtype in DTYPES:
         network = side.model(dtype)
@@ -30,8 +28,7 @@ def record(side: PortSide, out: RecordingWriter) -> None:
             if dtype == "float32":
                 again = _explain(side, network, side.workspace.tap_cases(kind), dtype)
                 out.write_array(f"float32/{kind}/rerun", again, "NHW")
-    for kind in KINDS:
-        _write_pictures(side, out, kind)
+    _write_pictures(side, out)
 
 
 def _explain(side: PortSide, network: Any, cases: Iterable[Case], dtype: str) -> np.ndarray:
@@ -49,17 +46,26 @@ def _explain_batch(side: PortSide) -> str:
     return "explained"
 
 
-def _write_pictures(side: PortSide, out: RecordingWriter, kind: str) -> None:
+def _write_pictures(side: PortSide, out: RecordingWriter) -> None:
     """Give each step of the picture what the legacy's step got: its raw map, its normalised map, its resized map."""
     legacy = side.workspace.recording("legacy", "gradcam")
+    for name, raw in FIXTURE_MAPS.items():
+        out.write_array(f"fixture/{name}/normalised", gradcam.normalise_heatmap(raw.copy()), "HW")
+        given = legacy.read_array(f"fixture/{name}/normalised")
+        _write_picture(legacy, out, f"fixture/{name}", FIXTURE_IMAGE, given)
+    for kind in KINDS:
+        normalised = [gradcam.normalise_heatmap(np.array(raw)) for raw in legacy.read_array(f"float32/{kind}/raw")]
+        out.write_array(f"float32/{kind}/normalised", np.stack(normalised), "NHW")
+        given = legacy.read_array(f"float32/{kind}/normalised")
+        for case in side.workspace.tap_cases(kind):
+            image = side.workspace.image(case)[0]
+            _write_picture(legacy, out, f"float32/{kind}/{case.index}", image, given[case.index])
+
+
+def _write_picture(legacy: Recording, out: RecordingWriter, place: str, image: np.ndarray, normalised: np.ndarray) -> None:
+    # Asked for each time: planted faults change it in a process that has imported this.
     threshold = inspect.signature(gradcam.generate_gradcam_samples).parameters["mask_thresh"].default
-    normalised = [gradcam.normalise_heatmap(np.array(heatmap)) for heatmap in legacy.read_array(f"float32/{kind}/raw")]
-    out.write_array(f"float32/{kind}/normalised", np.stack(normalised), "NHW")
-    given = legacy.read_array(f"float32/{kind}/normalised")
-    for case in side.workspace.tap_cases(kind):
-        image = side.workspace.image(case)[0]
-        resized = gradcam.resize_heatmap(np.array(given[case.index]), *image.shape[:2])
-        out.write_array(f"float32/{kind}/{case.index}/resized", resized, "HW")
-        mask = np.array(legacy.read_array(f"float32/{kind}/{case.index}/resized"))
-        overlay = gradcam.merge_image_mask(image, mask, mask_thresh=threshold)
-        out.write_array(f"float32/{kind}/{case.index}/overlay", overlay, "HWC")
+    resized = gradcam.resize_heatmap(np.array(normalised), *image.shape[:2])
+    out.write_array(f"{place}/resized", resized, "HW")
+    mask = np.array(legacy.read_array(f"{place}/resized"))
+    out.write_array(f"{place}/overlay", gradcam.merge_image_mask(image, mask, mask_thresh=threshold), "HWC")

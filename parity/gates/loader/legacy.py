@@ -17,9 +17,8 @@ from parity.sides.legacy import LegacySide
 
 
 def record(side: LegacySide, out: RecordingWriter) -> None:
-    root = Path(side.spec.data)
-    table = utils.get_dataframe(root / "data.csv", side.spec.resolution, f"{root / 'images'}/")
-    patients = {Path(path).name: str(number) for path, number in zip(table.image_path, table.patient_id, strict=True)}
+    table, _ = datasets.read_images(side.spec.data, side.spec.resolution)
+    patients = {Path(path).name: patient for path, patient in zip(table.image_path, table.patient_id, strict=True)}
     generators, class_names = side.make_generators()
     for split, made in generators.items():
         names = [Path(path).name for path in made.images]

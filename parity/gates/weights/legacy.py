@@ -18,5 +18,5 @@ def record(side: LegacySide, out: RecordingWriter) -> None:
         for variable in model.weights:
             name = export.weight_name(variable)
             out.write_array(name, variable.numpy(), AXES.get(name, "NHWC"[: len(variable.shape)]))
-    fresh = models.resnet_model(len(CLASSES), FRESH_SHAPE, weights=None)
+    fresh, _ = models.resnet_model(len(CLASSES), FRESH_SHAPE, weights=None)
     out.write_value("fresh", {export.weight_name(variable): describe(variable.numpy()) for variable in fresh.weights})
