@@ -42,6 +42,8 @@ def sync(session: nox.Session, lock: str) -> None:
 def run_parity(session: nox.Session, *words: str, package: str = "parity") -> None:
     """Run ``python -m parity`` in the core environment and leave with its exit code."""
     sync(session, "requirements-core.txt")
+    if session.run("python", "--version", silent=True) is None:
+        return  # nox --install-only
     python = Path(session.bin) / "python"
     code = run_to_its_end([str(python), "-m", package, *words, *session.posargs], session_environment(session))
     if code:
