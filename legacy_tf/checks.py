@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import stat
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,13 +13,17 @@ from pathlib import Path
 import pandas as pd
 from PIL import Image, UnidentifiedImageError
 
-from . import generator, utils
+from . import generator
 from .errors import DatasetError, list_faults
+from .tables import Rows, read_table
 
 COLUMNS = ("superclass", "subclass", "resolution", "image_id", "patient_id")
 SUBCLASSES = {"aca": ("bd", "md", "pd"), "nor": (), "scc": ("bd", "md", "pd")}
 RESOLUTIONS = ("20x", "40x")
 SPLITS = ("train", "val", "test")
+# Numbers as Python writes them, which fit into 64 bits: what else pandas reads as the same number is another patient.
+NUMBER = re.compile(r"0|-?[1-9][0-9]{0,17}")
+NEARLY_NUMBER = re.compile(r"\+?0*([0-9]{1,18})(\.0*)?")
 
 
 def read_metadata(data_dir: Path, resolution: str) -> pd.DataFrame:
@@ -35,22 +41,9 @@ def read_metadata(data_dir: Path, resolution: str) -> pd.DataFrame:
             raise DatasetError(
                 f"`{path}` must be {kind}, got nothing of that kind there; give --data a folder that holds data.csv and images/"
             )
-    class_names, _ = utils.get_classes_labels(str(data_dir / "images"), [])
-    if class_names != sorted(SUBCLASSES):
-        raise DatasetError(
-            f"`{data_dir / 'images'}` must hold folders of the classes {', '.join(sorted(SUBCLASSES))} "
-            f"(an empty one for a class without images), got {', '.join(class_names) or 'none'}; "
-            f"add what is missing, move what is foreign"
-        )
-    df = _read_text(csv, COLUMNS)
-    faults = [
-        fault for number, row in enumerate(df.to_dict("records"), start=2) for fault in _row_faults(row, f"line {number}")
-    ]
-    keys = ["superclass", "subclass", "resolution", "image_id"]
-    for number in df.index[df.duplicated(keys)]:
-        faults.append(f"line {number + 2} must be a new image, got {_image_name(df.loc[number])!r} again")
-    if faults:
-        raise DatasetError(list_faults(f"`{csv}` must describe one image of known kind a line", faults))
+    _check_class_folders(data_dir / "images")
+    rows = _read_images(csv)
+    df = pd.DataFrame(list(rows.values()), columns=list(COLUMNS), dtype=str)
     chosen = df[df["resolution"] == resolution]
     if chosen.empty:
         raise DatasetError(f"`{csv}` must have images at resolution {resolution!r}, got none; choose another --resolution")
@@ -61,25 +54,17 @@ def read_numbers(patients: pd.Series, csv: Path) -> pd.Series:
     """Patients as the numbers that the published and the random split go by.
 
     Raises:
-        DatasetError: Some are no whole numbers, or not written as such (001 and 1.0 are not 1).
+        DatasetError: Some are no whole numbers of at most 18 digits, or not written as such (001 and 1.0 are not 1).
     """
-    others = [patient for patient in patients.unique() if str(_whole_number(patient)) != patient]
+    others = [patient for patient in patients.unique() if not NUMBER.fullmatch(patient)]
     if others:
-        number = next((found for patient in others if (found := _whole_number(patient)) is not None), 1)
+        number = next((found[1] for found in map(NEARLY_NUMBER.fullmatch, others) if found), 1)
         raise DatasetError(
             f"`patient_id` must be whole numbers for --split published and --split random, written like {number}, "
             f"got {', '.join(map(repr, others[:10]))}{f' and {len(others) - 10} more' if len(others) > 10 else ''} in {csv}; "
             f"write them so, or use --split FILE.csv with the columns patient_id and split"
         )
     return patients.astype(int)
-
-
-def _whole_number(text: str) -> int | None:
-    try:
-        number = float(text)
-    except ValueError:
-        return None
-    return int(number) if number.is_integer() else None
 
 
 def check_published_patients(df: pd.DataFrame, resolution: str, csv: Path) -> None:
@@ -114,17 +99,18 @@ def read_split_file(path: Path, csv: Path) -> dict[str, set[str]]:
     """
     if not path.is_file():
         raise DatasetError(f"`--split` must be published, random or a CSV file, got {str(path)!r}")
-    df = _read_text(path, ("patient_id", "split"))
-    known = set(_read_text(csv, COLUMNS)["patient_id"])
-    faults = []
-    for number, (patient, split) in enumerate(zip(df["patient_id"], df["split"], strict=True), start=2):
-        if split not in SPLITS:
-            faults.append(f"line {number}: `split` must be one of {', '.join(SPLITS)}, got {split!r}")
-        if patient not in known:
-            faults.append(f"line {number}: `patient_id` must be in {csv}, got {patient!r}")
+    rows, faults = read_table(path, ("patient_id", "split"))
+    known = {row["patient_id"] for row in _read_images(csv).values()}
+    if not rows:
+        faults.append("it must have a line below its header, got none that can be used")
+    for number, row in rows.items():
+        if row["split"] not in SPLITS:
+            faults.append(f"line {number}: `split` must be one of {', '.join(SPLITS)}, got {row['split']!r}")
+        if row["patient_id"] not in known:
+            faults.append(f"line {number}: `patient_id` must be in {csv}, got {row['patient_id']!r}")
     if faults:
         raise DatasetError(list_faults(f"`{path}` must assign known patients to splits", faults))
-    return {name: set(df.loc[df["split"] == name, "patient_id"]) for name in SPLITS}
+    return {name: {row["patient_id"] for row in rows.values() if row["split"] == name} for name in SPLITS}
 
 
 def check_images(paths: list[str]) -> None:
@@ -167,18 +153,36 @@ def find_undecodable(paths: list[str]) -> list[str]:
     return faults
 
 
-def _read_text(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
+def _check_class_folders(images: Path) -> None:
+    """What lies there and is visible, files too, is a class to `utils.get_classes_labels`."""
     try:
-        df = pd.read_csv(path, dtype=str, keep_default_na=False).fillna("")  # short lines have missing values
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError, OSError) as error:
-        raise DatasetError(f"`{path}` must be a CSV file in UTF-8 with a header line, got: {error}") from error
-    missing = [column for column in columns if column not in df.columns]
-    if missing:
+        visible = sorted(name for name in os.listdir(images) if not name.startswith("."))
+    except OSError as error:
+        raise DatasetError(f"`{images}` must be a folder that can be read, got: {error}; check --data") from error
+    foreign = [repr(name) for name in visible if name.split("_")[0] not in SUBCLASSES]
+    missing = sorted(set(SUBCLASSES) - {name.split("_")[0] for name in visible})
+    if foreign or missing:
+        more = [f"{len(foreign) - 10} more"] if len(foreign) > 10 else []
+        found = ", ".join([*foreign[:10], *more, *(f"no {name}" for name in missing)])
         raise DatasetError(
-            f"`{path}` must have the columns {', '.join(columns)}, "
-            f"got no {', '.join(missing)} in its header; add what is missing"
+            f"`{images}` must hold folders of the classes {', '.join(SUBCLASSES)} "
+            f"(an empty one for a class without images) and nothing else, got {found}; "
+            f"add what is missing, move what is foreign"
         )
-    return df
+
+
+def _read_images(csv: Path) -> Rows:
+    """Read the rows of `data.csv`, by line."""
+    rows, faults = read_table(csv, COLUMNS)
+    seen: set[str] = set()
+    for number, row in rows.items():
+        faults += _row_faults(row, f"line {number}")
+        if (name := _image_name(row)) in seen:
+            faults.append(f"line {number} must be a new image, got {name!r} again")
+        seen.add(name)
+    if faults:
+        raise DatasetError(list_faults(f"`{csv}` must describe one image of known kind a line", faults))
+    return rows
 
 
 def _row_faults(row: dict[str, str], place: str) -> list[str]:
@@ -189,31 +193,33 @@ def _row_faults(row: dict[str, str], place: str) -> list[str]:
         faults.append(f"{place}: `subclass` of {row['superclass']} is unknown, got {row['subclass']!r}")
     if row["resolution"] not in RESOLUTIONS:
         faults.append(f"{place}: `resolution` must be 20x or 40x, got {row['resolution']!r}")
-    if not row["image_id"] or "/" in row["image_id"] or "\0" in row["image_id"]:
+    if not row["image_id"] or set(row["image_id"]) & set("/\\"):
         faults.append(f"{place}: `image_id` must be part of a file name, got {row['image_id']!r}")
     if not row["patient_id"]:
         faults.append(f"{place}: `patient_id` must not be empty, got ''")
     return faults
 
 
-def _image_name(row: pd.Series) -> str:
+def _image_name(row: dict[str, str]) -> str:
     folder = f"{row['superclass']}_{row['subclass']}" if row["subclass"] else row["superclass"]
     return f"{folder}_{row['resolution']}_{row['image_id']}.jpg"
 
 
 def _header_fault(path: str) -> str | None:
-    if not os.path.isfile(path):
-        return "file must be there, got nothing"
     try:
+        if not stat.S_ISREG(os.stat(path).st_mode):
+            return "must be a file, got a folder or a device"
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # its size is refused below
+            warnings.simplefilter("ignore")  # of a size that is refused below, or of a preview that is not read
             with Image.open(path) as image:
                 kind, mode, (width, height) = image.format, image.mode, image.size
+    except FileNotFoundError:
+        return "file must be there, got nothing"
     except UnidentifiedImageError:
         return "must be a JPEG file, got something that is no image"
     except (OSError, SyntaxError, Image.DecompressionBombError) as error:
         return f"must be readable, got: {error}"
-    if kind != "JPEG":
+    if kind not in ("JPEG", "MPO"):  # an MPO is a JPEG with a preview behind it, which nobody here reads
         return f"must be a JPEG file, got {kind}"
     if mode != "RGB":
         return f"must be RGB, got mode {mode!r}{' (grey)' if mode == 'L' else ''}"

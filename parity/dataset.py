@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import os
+import stat
+import warnings
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -15,9 +16,10 @@ from PIL import Image, UnidentifiedImageError
 from parity.artefact import hash_file
 from parity.contract import CLASSES, IMAGE_HEIGHT_PX, IMAGE_WIDTH_PX, RESOLUTIONS
 from parity.errors import BadInputError, bad_input
+from parity.tables import read_table
 
 COLUMNS = ("superclass", "subclass", "resolution", "image_id", "patient_id")
-SUBCLASSES = ("", "bd", "md", "pd")
+SUBCLASSES = {"aca": ("", "bd", "md", "pd"), "nor": ("",), "scc": ("", "bd", "md", "pd")}
 FAULTS_SHOWN = 10
 LAYOUT = "expected DIR/data.csv and DIR/images/<class>_<subclass>/<class>_<subclass>_<resolution>_<image_id>.jpg"
 
@@ -44,11 +46,14 @@ def read_dataset(folder: Path, resolution: str) -> DatasetFacts:
     table = folder / "data.csv"
     if not table.is_file():
         raise bad_input("--data", "be a folder with data.csv and images/", str(folder), "the command line", LAYOUT)
-    paths = list(_image_paths(folder, _read_rows(table), resolution))
+    _check_class_folders(folder / "images")
+    paths = list(_image_paths(folder, read_rows(table), resolution))
     if not paths:
         raise bad_input("--resolution", "occur in the data set", resolution, str(table), "choose the other resolution")
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        _raise_faults([fault for fault in pool.map(_image_fault, paths) if fault], folder)
+    # Pillow warns of a size that is refused, and of a preview that is not read. Threads share what is ignored.
+    with warnings.catch_warnings(), ThreadPoolExecutor(os.cpu_count()) as pool:
+        warnings.simplefilter("ignore")
+        raise_faults([fault for fault in pool.map(_image_fault, paths) if fault], folder)
         hashes = list(pool.map(hash_file, paths))
     digest = hashlib.sha256(hash_file(table).encode())
     for path, value in sorted(zip(paths, hashes, strict=True)):
@@ -56,35 +61,42 @@ def read_dataset(folder: Path, resolution: str) -> DatasetFacts:
     return DatasetFacts(images=len(paths), sha256=digest.hexdigest())
 
 
-def _read_rows(table: Path) -> list[dict[str, str]]:
-    try:
-        with table.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file)
-            missing = [name for name in COLUMNS if name not in (reader.fieldnames or ())]
-            if missing:
-                raise bad_input(
-                    "data.csv", f"have the columns {', '.join(COLUMNS)}", list(reader.fieldnames or ()), str(table),
-                    f"add {', '.join(missing)}",
-                )  # fmt: skip
-            rows = [{name: (row[name] or "").strip() for name in COLUMNS} for row in reader]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise bad_input("data.csv", "be a CSV file in UTF-8", str(error), str(table), "save it again") from error
-    faults = [f"line {number}: {fault}" for number, row in enumerate(rows, start=2) for fault in _row_faults(row)]
+def read_rows(table: Path) -> list[dict[str, str]]:
+    """Return the rows of ``data.csv``: every cell is text as it stands.
+
+    Raises:
+        BadInputError: The file is no table of images; lists every fault found.
+    """
+    rows, faults = read_table(table, COLUMNS, "data.csv")
     seen: dict[tuple[str, ...], int] = {}
-    for number, row in enumerate(rows, start=2):
-        key = tuple(row[name] for name in COLUMNS[:4])
-        if key in seen:
-            faults.append(f"line {number}: the same image as line {seen[key]}")
-        seen.setdefault(key, number)
-    _raise_faults(faults, table)
-    return rows
+    for number, row in rows.items():
+        faults += [f"line {number}: {fault}" for fault in _row_faults(row)]
+        first = seen.setdefault(tuple(row[name] for name in COLUMNS[:4]), number)
+        if first != number:
+            faults.append(f"line {number}: the same image as line {first}")
+    raise_faults(faults, table)
+    return list(rows.values())
+
+
+def _check_class_folders(images: Path) -> None:
+    """Refuse what the legacy would take for a class: whatever lies there and is visible, files too."""
+    try:
+        visible = sorted(path.name for path in images.iterdir() if not path.name.startswith("."))
+    except OSError as error:
+        raise bad_input("--data", "be a folder with data.csv and images/", str(error), str(images), LAYOUT) from error
+    foreign = [name for name in visible if name.partition("_")[0] not in CLASSES]
+    faults = [f"{name!r} is no folder of a class: move it out of images/" for name in foreign]
+    present = {name.partition("_")[0] for name in visible}
+    faults += [f"no {name}: a class without images has an empty folder" for name in CLASSES if name not in present]
+    raise_faults(faults, images)
 
 
 def _row_faults(row: dict[str, str]) -> Iterator[str]:
-    for name, known in (("superclass", CLASSES), ("subclass", SUBCLASSES), ("resolution", RESOLUTIONS)):
+    subclasses = SUBCLASSES.get(row["superclass"], SUBCLASSES["aca"])
+    for name, known in (("superclass", CLASSES), ("subclass", subclasses), ("resolution", RESOLUTIONS)):
         if row[name] not in known:
-            yield f"{name} {row[name]!r} is not one of {', '.join(filter(None, known))}"
-    if not row["image_id"] or any(letter in row["image_id"] for letter in "/\\\0\n\r"):
+            yield f"{name} {row[name]!r} is not one of {', '.join(filter(None, known)) or 'none'}"
+    if not row["image_id"] or set(row["image_id"]) & set("/\\"):
         yield f"image_id {row['image_id']!r} cannot be part of a file name"
     if not row["patient_id"]:
         yield "patient_id is empty"
@@ -100,6 +112,9 @@ def _image_paths(folder: Path, rows: list[dict[str, str]], resolution: str) -> I
 def _image_fault(path: Path) -> str:
     """Return what is wrong with an image, or nothing; the size is checked before any pixel is decoded."""
     try:
+        if not stat.S_ISREG(path.stat().st_mode):  # a pipe would be waited for
+            return f"{path.name} is no file but a folder or a device"
+        # An MPO is a JPEG with a preview behind it, which nobody here reads.
         with Image.open(path, formats=("JPEG",)) as image:
             if image.size != (IMAGE_WIDTH_PX, IMAGE_HEIGHT_PX):
                 return f"{path.name} has {image.size[0]} x {image.size[1]} pixels instead of 1600 x 1200"
@@ -110,12 +125,17 @@ def _image_fault(path: Path) -> str:
         return f"{path.name} is missing from {path.parent}"
     except UnidentifiedImageError:
         return f"{path.name} is not a JPEG file"
-    except (OSError, Image.DecompressionBombError) as error:
+    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
         return f"{path.name} cannot be decoded: {error}"
     return ""
 
 
-def _raise_faults(faults: list[str], place: Path) -> None:
+def raise_faults(faults: list[str], place: Path) -> None:
+    """Raise the error that lists these faults, if there are any.
+
+    Raises:
+        BadInputError: There are.
+    """
     if faults:
         more = f"\n  and {len(faults) - FAULTS_SHOWN} more" if len(faults) > FAULTS_SHOWN else ""
         shown = "\n  ".join(faults[:FAULTS_SHOWN])

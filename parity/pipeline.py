@@ -27,6 +27,7 @@ from parity.processes import Listener, interpreter, run_side
 from parity.report import render_report, write_report
 from parity.reuse import PACKAGES
 from parity.signoff.retired import legacy_is_gone
+from parity.splits import check_split
 from parity.tolerance import GatesFile, read_gates_file
 from parity.verdict import Verdict
 from parity.waivers import Waiver, apply_waivers, find_broken, read_waivers
@@ -79,6 +80,7 @@ def run(options: Options, listen: Listener) -> tuple[Verdict, Path]:
     with workspace.lock():
         data = options.data.resolve() if options.data else cache.make_dataset(cache.DEMO, listen)
         facts = read_dataset(data, options.resolution)
+        check_split(options.split, data / "data.csv", options.resolution)
         check_witness(options.witness, data)
         checkpoint = (
             cache.make_checkpoint(cache.DEMO, listen) if options.checkpoint == DEMO else Path(options.checkpoint).resolve()

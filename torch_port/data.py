@@ -20,7 +20,7 @@ from torch_port.errors import DataError
 from torch_port.image_loader import ImageLoader
 from torch_port.images import check_images, read_image
 from torch_port.metadata import get_classes_labels, get_dataframe
-from torch_port.names import CLASSES, EPOCH_ORDERS, SPLITS
+from torch_port.names import EPOCH_ORDERS, SPLITS
 from torch_port.order import Draw, EpochSampler, LegacyBatchSampler, SharedBatchSampler, random_stream
 from torch_port.quirks import DEFAULT, Quirks
 from torch_port.splits import get_reproducible_ids, make_split, take_balanced, train_test_split
@@ -265,15 +265,8 @@ def _read_frames(data_dir: Path, resolution: str, split: str | Path, images: int
             "data.csv", must=f"have images of resolution {resolution}", got="none", place=data_dir, remedy="check --resolution"
         )
     class_names, df["targetclass"] = get_classes_labels(data_dir / "images", df["image_path"])
-    if tuple(class_names) != CLASSES:
-        raise DataError.about(
-            "images",
-            must=f"have folders of the classes {', '.join(CLASSES)} and no others",
-            got=", ".join(class_names),
-            place=data_dir / "images",
-            remedy="add or take away folders",
-        )
-    frames = make_split(df, resolution, split)
+    known = None if split in ("published", "random") else get_dataframe(data_dir / "data.csv")["patient_id"]
+    frames = make_split(df, resolution, split, known)
     return frames if images is None else {name: take_balanced(frame, images) for name, frame in frames.items()}, class_names
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 import warnings
 from collections.abc import Iterable
 from pathlib import Path
@@ -57,8 +58,10 @@ def check_images(paths: Iterable[str | Path]) -> None:
 
 def _header_fault(path: str | Path) -> str:
     try:
+        if not stat.S_ISREG(Path(path).stat().st_mode):  # a pipe would be waited for
+            return "a folder or a device"
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # another size is refused here anyway
+            warnings.simplefilter("ignore")  # of a size that is refused below, or of a preview that is not read
             with Path(path).open("rb") as file, Image.open(file) as image:
                 kind, mode, (width, height) = image.format, image.mode, image.size
     except UnidentifiedImageError:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pandas as pd
 
 from torch_port.errors import DataError, count_of
 from torch_port.names import CLASSES, RESOLUTIONS, SPLITS, SUBCLASSES
+from torch_port.tables import Rows, read_table
 
 COLUMNS = ("superclass", "subclass", "resolution", "image_id", "patient_id")
 SPLIT_COLUMNS = ("patient_id", "split")
@@ -20,7 +20,7 @@ def get_dataframe(
 ) -> pd.DataFrame:
     """Read the metadata and add the column ``image_path``: `legacy_tf.utils.get_dataframe`.
 
-    Deliberate difference: every row is checked.
+    Deliberate difference: every row is checked, and every cell is text as it stands; an empty subclass is a missing value.
 
     Args:
         dataset_csv: The file.
@@ -29,8 +29,8 @@ def get_dataframe(
 
     Raises:
         DataError: The file cannot be read; a column is missing; a class, subclass or resolution is unknown; a
-            row is there twice or has no image or patient number; or the resolution asked for is unknown. All
-            faults are listed.
+            row is there twice or has no image or patient; or the resolution asked for is unknown. All faults
+            are listed.
     """
     if resolution is not None and resolution not in RESOLUTIONS:
         raise DataError.about(
@@ -40,9 +40,8 @@ def get_dataframe(
             place="--resolution",
             remedy="choose one of the two",
         )
-    # image_id is text (007 stays 007), and only an empty subclass is a missing value (the id "NA" is an id).
-    df = _read_csv(dataset_csv, COLUMNS, dtype={"image_id": str}, keep_default_na=False, na_values={"subclass": [""]})
-    faults = list(_metadata_faults(df))
+    rows, faults = read_table(Path(dataset_csv), COLUMNS)
+    faults += _metadata_faults(rows)
     if faults:
         raise DataError.about(
             "data.csv",
@@ -52,7 +51,9 @@ def get_dataframe(
             remedy="correct these lines",
             faults=faults,
         )
-    df["image_path"] = [str(Path(root_directory) / path) for path in _relative_paths(df)]
+    df = pd.DataFrame(list(rows.values()), columns=list(COLUMNS), dtype=str)
+    df["subclass"] = df["subclass"].where(df["subclass"] != "")
+    df["image_path"] = [str(Path(root_directory) / _relative_path(row)) for row in rows.values()]
     return df if resolution is None else df[df["resolution"] == resolution].copy()
 
 
@@ -61,33 +62,35 @@ def get_classes_labels(root_directory: str | Path, image_paths: Iterable[str]) -
 
     Args:
         root_directory: Folder whose folders are named by class, or by class and subclass with an underscore
-            between.
+            between. What begins with a point is not looked at.
         image_paths: Paths of images in these folders.
 
     Returns:
         The sorted class names, and the index of each image's class in them.
 
     Raises:
-        DataError: There is no such folder, or an image is in none of its folders.
+        DataError: There is no such folder, it lacks a class, or something else that is visible is in it.
     """
     try:
-        folders = [entry.name for entry in os.scandir(root_directory) if entry.is_dir() and not entry.name.startswith(".")]
+        visible = sorted(path.name for path in Path(root_directory).iterdir() if not path.name.startswith("."))
     except OSError as error:
         raise DataError.about(
             "images", must="be a folder", got=str(error.strerror), place=root_directory, remedy="check --data"
         ) from error
-    class_names = sorted({folder.partition("_")[0] for folder in folders})
-    indices = {name: index for index, name in enumerate(class_names)}
-    names = [Path(path).parent.name.partition("_")[0] for path in image_paths]
-    unknown = sorted(set(names) - set(class_names))
-    if unknown:
+    class_names = sorted({name.partition("_")[0] for name in visible})
+    if tuple(class_names) != CLASSES:
+        foreign = [repr(name) for name in visible if name.partition("_")[0] not in CLASSES]
+        more = [f"{len(foreign) - 10} more"] if len(foreign) > 10 else []
+        missing = [f"no {name}" for name in CLASSES if name not in class_names]
         raise DataError.about(
             "images",
-            must="have a folder for each class of data.csv",
-            got=f"none for {', '.join(unknown)}",
+            must=f"hold folders of the classes {', '.join(CLASSES)} (an empty one for a class without images) and nothing else",
+            got=", ".join([*foreign[:10], *more, *missing]),
             place=root_directory,
-            remedy="add the folders or correct data.csv",
+            remedy="add what is missing, move what is foreign",
         )
+    indices = {name: index for index, name in enumerate(class_names)}
+    names = [Path(path).parent.name.partition("_")[0] for path in image_paths]
     return class_names, [indices[name] for name in names]
 
 
@@ -107,14 +110,15 @@ def read_split_file(path: str | Path, known_patients: Iterable[object]) -> dict[
         DataError: The file cannot be read, a column is missing, or a split or a patient is unknown. All
             faults are listed.
     """
-    df = _read_csv(path, SPLIT_COLUMNS, dtype=str, keep_default_na=False)
+    rows, faults = read_table(Path(path), SPLIT_COLUMNS)
     known = {str(patient) for patient in known_patients}
-    faults = []
-    for line, (patient, split) in enumerate(df[list(SPLIT_COLUMNS)].itertuples(index=False), start=2):
-        if split not in SPLITS:
-            faults.append(f"line {line}: split must be one of {', '.join(SPLITS)}, got {split!r}")
-        if patient not in known:
-            faults.append(f"line {line}: patient_id must be a patient of data.csv, got {patient!r}")
+    if not rows:
+        faults.append("no line but the first that can be used")
+    for line, row in rows.items():
+        if row["split"] not in SPLITS:
+            faults.append(f"line {line}: split must be one of {', '.join(SPLITS)}, got {row['split']!r}")
+        if row["patient_id"] not in known:
+            faults.append(f"line {line}: patient_id must be a patient of data.csv, got {row['patient_id']!r}")
     if faults:
         raise DataError.about(
             "split",
@@ -124,51 +128,27 @@ def read_split_file(path: str | Path, known_patients: Iterable[object]) -> dict[
             remedy="correct these lines",
             faults=faults,
         )
-    return {split: df.loc[df["split"] == split, "patient_id"].tolist() for split in SPLITS}
+    return {split: [row["patient_id"] for row in rows.values() if row["split"] == split] for split in SPLITS}
 
 
-def _read_csv(path: str | Path, columns: Sequence[str], **options: object) -> pd.DataFrame:
-    try:
-        df = pd.read_csv(path, **options)
-    except (OSError, ValueError) as error:  # pandas' parser errors and wrong encodings are ValueErrors
-        raise DataError.about(
-            Path(path).name,
-            must="be a CSV file in UTF-8",
-            got=str(error),
-            place=path,
-            remedy="check the path and the file",
-        ) from error
-    missing = [column for column in columns if column not in df.columns]
-    if missing:
-        raise DataError.about(
-            Path(path).name,
-            must=f"have the columns {', '.join(columns)}",
-            got=f"none named {', '.join(missing)}",
-            place=path,
-            remedy="add what is missing to its first line",
-        )
-    return df
-
-
-def _metadata_faults(df: pd.DataFrame) -> Iterator[str]:
-    if df.empty:
-        yield "no line but the first"
-    allowed = {"superclass": CLASSES, "subclass": SUBCLASSES, "resolution": RESOLUTIONS}
+def _metadata_faults(rows: Rows) -> Iterator[str]:
+    if not rows:
+        yield "no line but the first that can be used"
     first_lines: dict[str, int] = {}
-    for line, (row, path) in enumerate(zip(df.to_dict("records"), _relative_paths(df), strict=True), start=2):
-        for column, values in allowed.items():
-            if row[column] not in values and not (column == "subclass" and pd.isna(row[column])):
-                yield f"line {line}: {column} must be one of {', '.join(values)}, got {row[column]!r}"
-        if not row["image_id"] or "/" in row["image_id"] or "\0" in row["image_id"]:
+    for line, row in rows.items():
+        subclasses = ("",) if row["superclass"] == "nor" else ("", *SUBCLASSES)
+        for column, values in (("superclass", CLASSES), ("subclass", subclasses), ("resolution", RESOLUTIONS)):
+            if row[column] not in values:
+                yield f"line {line}: {column} must be one of {', '.join(filter(None, values)) or 'none'}, got {row[column]!r}"
+        if not row["image_id"] or set(row["image_id"]) & set("/\\"):
             yield f"line {line}: image_id must be a part of a file name, got {row['image_id']!r}"
-        if str(row["patient_id"]).strip() in ("", "nan"):
+        if not row["patient_id"]:
             yield f"line {line}: patient_id must not be empty"
+        path = _relative_path(row)
         if first_lines.setdefault(path, line) != line:
             yield f"line {line}: {path} is in line {first_lines[path]} already"
 
 
-def _relative_paths(df: pd.DataFrame) -> list[str]:
-    subclasses = df["subclass"].astype(object)
-    folders = df["superclass"].where(subclasses.isna(), df["superclass"].astype(str) + "_" + subclasses.astype(str))
-    names = folders.astype(str) + "_" + df["resolution"].astype(str) + "_" + df["image_id"] + ".jpg"
-    return [f"{folder}/{name}" for folder, name in zip(folders.astype(str), names, strict=True)]
+def _relative_path(row: dict[str, str]) -> str:
+    folder = "_".join(filter(None, (row["superclass"], row["subclass"])))
+    return f"{folder}/{folder}_{row['resolution']}_{row['image_id']}.jpg"

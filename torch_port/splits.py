@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from pathlib import Path
 
 import pandas as pd
@@ -55,6 +57,10 @@ PUBLISHED_PATIENTS = {
     ),
 }
 
+# Numbers as Python writes them, which fit into 64 bits: what else pandas reads as the same number is another patient.
+NUMBER = re.compile(r"0|-?[1-9][0-9]{0,17}")
+NEARLY_NUMBER = re.compile(r"\+?0*([0-9]{1,18})(\.0*)?")
+
 Frames = tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]
 
 
@@ -71,10 +77,11 @@ def get_reproducible_ids(df: pd.DataFrame, resolution: str) -> Frames:
         The rows for training, validation and test.
 
     Raises:
-        DataError: A patient is in none of the lists.
+        DataError: A patient is no number, or in none of the lists.
     """
     parts = PUBLISHED_PATIENTS[resolution]
     published = {str(patient) for part in parts for patient in part}
+    _check_numbers(df["patient_id"])
     patients = df["patient_id"].astype(str)
     unknown = sorted(set(patients) - published)
     if unknown:
@@ -105,52 +112,78 @@ def train_test_split(df: pd.DataFrame, test_size: float, random_state: int) -> t
     Raises:
         DataError: A class has too few patients to put one into each part.
     """
+    patients = df["patient_id"]
+    if all(NUMBER.fullmatch(str(patient)) for patient in patients):
+        patients = patients.astype(int)  # scikit-learn sorts them: as text, 10 would come before 9
     first: list[object] = []
     second: list[object] = []
-    for label, group in df.groupby("targetclass"):
-        group = group[~group["patient_id"].isin(first + second)]
+    for label, rows in df.groupby("targetclass"):
+        group = patients[rows.index]
+        group = group[~group.isin(first + second)]
         if group.empty:
             continue
         splitter = GroupShuffleSplit(test_size=test_size, n_splits=2, random_state=random_state)
         try:
-            first_rows, second_rows = next(splitter.split(group, groups=group["patient_id"]))
+            first_rows, second_rows = next(splitter.split(group, groups=group))
         except ValueError as error:
             raise DataError.about(
                 "patients",
                 must="be enough for a random split of each class",
-                got=f"{group['patient_id'].nunique()} of class {label} that no other class has taken",
+                got=f"{group.nunique()} of class {label} that no other class has taken",
                 place="data.csv",
                 remedy="add patients, or split them yourself with --split FILE.csv",
             ) from error
-        first += group["patient_id"].iloc[first_rows].tolist()
-        second += group["patient_id"].iloc[second_rows].tolist()
-    return df[df["patient_id"].isin(first)], df[df["patient_id"].isin(second)]
+        first += group.iloc[first_rows].tolist()
+        second += group.iloc[second_rows].tolist()
+    return df[patients.isin(first)], df[patients.isin(second)]
 
 
 def random_split(df: pd.DataFrame, train_split: float = 0.8, val_split: float = 0.1, random_state: int = 17) -> Frames:
     """Split at random as `legacy_tf.generator.get_patient_generators` does.
 
     The first part of the second split is the test set, the second the validation set, as in the legacy.
+
+    Raises:
+        DataError: A patient is no number, or a class has too few patients.
     """
+    _check_numbers(df["patient_id"])
     train, rest = train_test_split(df, 1 - train_split, random_state)
     test, val = train_test_split(rest, round(val_split / (1 - train_split), 3), random_state)
     return train, val, test
 
 
-def make_split(df: pd.DataFrame, resolution: str, split: str | Path) -> dict[str, pd.DataFrame]:
+def _check_numbers(patients: pd.Series) -> None:
+    """Refuse patients who are no numbers, by which the published and the random split go: 001 and 1.0 are not 1."""
+    others = [patient for patient in patients.astype(str).unique() if not NUMBER.fullmatch(patient)]
+    if others:
+        number = next((found[1] for found in map(NEARLY_NUMBER.fullmatch, others) if found), 1)
+        raise DataError.about(
+            "patient_id",
+            must=f"be whole numbers for --split published and --split random, written like {number}",
+            got=", ".join(map(repr, others[:10])) + (f" and {len(others) - 10} more" if len(others) > 10 else ""),
+            place="data.csv",
+            remedy="write them so, or use --split FILE.csv with the columns patient_id and split",
+        )
+
+
+def make_split(
+    df: pd.DataFrame, resolution: str, split: str | Path, known_patients: Iterable[str] | None = None
+) -> dict[str, pd.DataFrame]:
     """Return the rows of each split.
 
     Args:
         df: Metadata of one resolution with the label in ``targetclass``.
         resolution: 20x or 40x.
         split: ``published``, ``random``, or the path of a CSV file.
+        known_patients: The patients that a file may name: those of every resolution. None stands for those of ``df``.
     """
     if split == "published":
         return dict(zip(SPLITS, get_reproducible_ids(df, resolution), strict=True))
     if split == "random":
         return dict(zip(SPLITS, random_split(df), strict=True))
     patients = df["patient_id"].astype(str)
-    return {name: df[patients.isin(chosen)] for name, chosen in read_split_file(split, patients).items()}
+    chosen = read_split_file(split, patients if known_patients is None else known_patients)
+    return {name: df[patients.isin(chosen[name])] for name in SPLITS}
 
 
 def take_balanced(df: pd.DataFrame, count: int) -> pd.DataFrame:

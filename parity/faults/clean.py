@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import random
 import shutil
 import time
@@ -13,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from parity.contract import SPLITS
-from parity.dataset import read_dataset
+from parity.dataset import read_dataset, read_rows
 from parity.errors import bad_input
 from parity.faults.pool import Workers
 from parity.faults.runs import Base, place_of, suite_gates
@@ -157,10 +156,9 @@ def write_split(table: Path, target: Path, seed: int) -> None:
         BadInputError: There are too few patients.
     """
     classes: dict[str, set[str]] = defaultdict(set)
-    with table.open(newline="", encoding="utf-8") as file:
-        for row in csv.DictReader(file):
-            if row["resolution"] == "20x":
-                classes[row["patient_id"]].add(row["superclass"])
+    for row in read_rows(table):
+        if row["resolution"] == "20x":
+            classes[row["patient_id"]].add(row["superclass"])
     every = set().union(*classes.values())
     rng = random.Random(seed)
     for _ in range(TRIES):

@@ -11,6 +11,7 @@ from PIL import Image
 
 from parity.dataset import read_dataset
 from parity.errors import BadInputError
+from tests import pictures, tables
 
 HEADER = ["superclass", "subclass", "resolution", "image_id", "patient_id"]
 
@@ -112,3 +113,44 @@ def test_strange_file_names_work(dataset: Path, name: str):
     add_row(dataset, ["nor", "", "20x", name, "3"])
     write_image(dataset / "images" / "nor" / f"nor_20x_{name}.jpg")
     assert read_dataset(dataset, "20x").images == 3
+
+
+@pytest.mark.parametrize("case", pictures.READ)
+def test_an_image_that_both_sides_read_is_accepted(dataset: Path, case: str):
+    pictures.READ[case](image(dataset))
+    assert read_dataset(dataset, "20x").images == 2
+
+
+@pytest.mark.parametrize("case", {**pictures.REFUSED, **pictures.UNDECODABLE})
+def test_an_image_that_a_side_refuses_is_named(dataset: Path, case: str):
+    if case == "no permission" and not pictures.can_be_closed():
+        pytest.skip("nothing is closed to root")
+    write, word = pictures.REFUSED.get(case) or (pictures.UNDECODABLE[case], "truncated")
+    write(image(dataset))
+    with pytest.raises(BadInputError, match=r"^1 faults in .*\n  nor_20x_2.jpg ") as caught:
+        read_dataset(dataset, "20x")
+    assert word in str(caught.value)
+
+
+@pytest.mark.parametrize(("name", "is_folder", "is_foreign"), tables.ENTRIES)
+def test_what_is_no_folder_of_a_class_is_named(dataset: Path, name: str, is_folder: bool, is_foreign: bool):
+    entry = dataset / "images" / name
+    entry.mkdir() if is_folder else entry.touch()
+    if not is_foreign:
+        assert read_dataset(dataset, "20x").images == 2
+        return
+    with pytest.raises(BadInputError, match="is no folder of a class: move it out of images/") as caught:
+        read_dataset(dataset, "20x")
+    assert repr(name) in str(caught.value)
+
+
+def test_a_class_without_a_folder_is_named(dataset: Path):
+    (dataset / "images" / "scc_pd").rename(dataset / "images" / ".scc_pd")
+    with pytest.raises(BadInputError, match="no scc: a class without images has an empty folder"):
+        read_dataset(dataset, "20x")
+
+
+def test_no_folder_of_images_is_bad_input(dataset: Path):
+    (dataset / "images").rename(dataset / "pictures")
+    with pytest.raises(BadInputError, match=r"must be a folder with data.csv and images/, got .*No such file"):
+        read_dataset(dataset, "20x")
