@@ -193,10 +193,11 @@ def _row_faults(row: dict[str, str], place: str) -> list[str]:
         faults.append(f"{place}: `subclass` of {row['superclass']} is unknown, got {row['subclass']!r}")
     if row["resolution"] not in RESOLUTIONS:
         faults.append(f"{place}: `resolution` must be 20x or 40x, got {row['resolution']!r}")
-    if not row["image_id"] or set(row["image_id"]) & set("/\\"):
+    if not row["image_id"] or set(row["image_id"]) & set("/\\\r\n"):
         faults.append(f"{place}: `image_id` must be part of a file name, got {row['image_id']!r}")
-    if not row["patient_id"]:
-        faults.append(f"{place}: `patient_id` must not be empty, got ''")
+    if not row["patient_id"] or set(row["patient_id"]) & set("\r\n"):
+        must = "be one line" if row["patient_id"] else "not be empty"
+        faults.append(f"{place}: `patient_id` must {must}, got {row['patient_id']!r}")
     return faults
 
 

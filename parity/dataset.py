@@ -96,10 +96,10 @@ def _row_faults(row: dict[str, str]) -> Iterator[str]:
     for name, known in (("superclass", CLASSES), ("subclass", subclasses), ("resolution", RESOLUTIONS)):
         if row[name] not in known:
             yield f"{name} {row[name]!r} is not one of {', '.join(filter(None, known)) or 'none'}"
-    if not row["image_id"] or set(row["image_id"]) & set("/\\"):
+    if not row["image_id"] or set(row["image_id"]) & set("/\\\r\n"):
         yield f"image_id {row['image_id']!r} cannot be part of a file name"
-    if not row["patient_id"]:
-        yield "patient_id is empty"
+    if not row["patient_id"] or set(row["patient_id"]) & set("\r\n"):
+        yield f"patient_id {row['patient_id']!r} is not one line" if row["patient_id"] else "patient_id is empty"
 
 
 def _image_paths(folder: Path, rows: list[dict[str, str]], resolution: str) -> Iterator[Path]:

@@ -44,10 +44,10 @@ def _cut(path: Path, keep: float) -> None:
 def _damage_preview(path: Path) -> None:
     """Make Pillow warn of a malformed MPO, which it reads as a JPEG."""
     _save(make_picture(), path, "MPO", save_all=True, append_images=[make_picture(size=(160, 120))])
-    content = bytearray(path.read_bytes())
-    entries = content.index(b"MPF\0") + 4  # a TIFF header, then the number of tags
-    content[entries + 10 + 2] ^= 0x40  # the type of the first tag
-    path.write_bytes(content)
+    content = path.read_bytes()
+    index = content.index(b"MPF\0")
+    directory = content[index:].replace(b"\x01\xb0", b"\x09\xb0", 1)  # the tag of the number of images
+    path.write_bytes(content[:index] + directory)
 
 
 def _link(path: Path, target: Path | str) -> None:

@@ -42,7 +42,7 @@ def with_rows(lines: Lines, *rows: str) -> bytes:
 
 
 def change(lines: Lines, **cells: str) -> list[list[str]]:
-    """Return the lines with cells changed: first=" 2" is the first cell of line 3, last= its last one; column= of the header."""
+    """Return the lines with another cell: the `first` or the `last` one of line 3, or the last `column` of the header."""
     changed = [list(line) for line in lines]
     for name, cell in cells.items():
         line, place = {"first": (2, 0), "last": (2, -1), "column": (0, -1)}[name]
@@ -106,8 +106,12 @@ REFUSED: dict[str, tuple[Callable[[Lines], bytes], tuple[str, ...]]] = {
     "no header": (lambda lines: write(lines[1:]).encode(), ("have the columns",)),
     "a column missing": (lambda lines: write([line[:-1] for line in lines]).encode(), ("have the columns",)),
     "a column twice": (lambda lines: write([[*line, line[-1]] for line in lines]).encode(), ("have the columns", "twice")),
-    "a column with a blank": (lambda lines: write(change(lines, column=" " + lines[0][-1])).encode(), ("have the columns", "[")),
-    "a column in capitals": (lambda lines: write(change(lines, column=lines[0][-1].upper())).encode(), ("have the columns", "[")),
+    "a column with a blank": (
+        lambda lines: write(change(lines, column=" " + lines[0][-1])).encode(), ("have the columns", "[", "' ")
+    ),
+    "a column in capitals": (
+        lambda lines: write(change(lines, column=lines[0][-1].upper())).encode(), ("have the columns", "[")
+    ),
     "two files, each with BOM": (lambda lines: 2 * write(lines).encode("utf-8-sig"), ("line 5", r"\ufeff")),
     "two files": (lambda lines: 2 * write(lines).encode(), ("line 5",)),
     "a short line": (lambda lines: with_rows(lines, "x"), ("line 5: x has 1 cells",)),
@@ -126,7 +130,7 @@ REFUSED: dict[str, tuple[Callable[[Lines], bytes], tuple[str, ...]]] = {
     "blanks after commas": (lambda lines: write(lines, ", ").encode(), ("have the columns", "[")),
     "a tab at a cell's end": (lambda lines: write(change(lines, last="3\t")).encode(), ("line 3", "3\\t")),
     "a blank that does not break": (lambda lines: write(change(lines, first="2\xa0")).encode(), ("line 3", "2\\xa0")),
-    "a line break in a cell": (lambda lines: write(change(lines, first='"2\n3"')).encode(), ("line 3", "2\\n3")),
+    "a line break in a cell": (lambda lines: write(change(lines, last='"2\n3"')).encode(), ("line 3", "2\\n3")),
     "a CR in a cell": (lambda lines: write(change(lines, last='"2\r3"')).encode(), ("line 3", "2\\r3")),
     "an open quote": (lambda lines: write(change(lines, first='"2')).encode(), ("quotes that do not match", "line 3")),
     "an open quote at the end": (lambda lines: with_rows(lines, '"'), ("quotes that do not match", "line 5")),
@@ -151,6 +155,8 @@ REFUSED_ROWS = {
     "no image": ("nor,,20x,,9", "image_id"),
     "a path": ("nor,,20x,a/b,9", "'a/b'"),
     "a path of Windows": (r"nor,,20x,a\b,9", r"'a\\b'"),
+    "an image of two lines": ('nor,,20x,"9\n1",9', "'9\\n1'"),
+    "a patient of two lines": ('nor,,20x,9,"9\n1"', "'9\\n1'"),
     "no patient": ("nor,,20x,9,", "patient_id"),
     "a blank after an image": ("nor,,20x,9 ,9", "'9 '"),
     "an image twice": ("nor,,20x,007,9", "line 3"),
@@ -159,7 +165,8 @@ REFUSED_ROWS = {
 # Patients as text, and whether the published and the random split take them; where not, which number the message names.
 PATIENTS: dict[str, str | None] = {
     **dict.fromkeys(("0", "1", "45", "100", "-1", "9" * 18)),
-    "001": "1", "007": "7", "00": "0", "1.0": "1", "12.": "12", "+1": "1", "-0": "1", "-01": "1", "1e0": "1", "1_0": "1", "0x1": "1",
+    "001": "1", "007": "7", "00": "0", "1.0": "1", "12.": "12", "+1": "1", "-0": "1", "-01": "1", "1e0": "1", "1_0": "1",
+    "0x1": "1",
     "²": "1", "１": "1", "٣": "1", "1" * 19: "1", "9" * 400: "1", "P1": "1", "NA": "1", "nan": "1", "inf": "1", "True": "1",
     "1 2": "1", "1,0": "1", "ü": "1",
 }  # fmt: skip

@@ -140,10 +140,12 @@ def _metadata_faults(rows: Rows) -> Iterator[str]:
         for column, values in (("superclass", CLASSES), ("subclass", subclasses), ("resolution", RESOLUTIONS)):
             if row[column] not in values:
                 yield f"line {line}: {column} must be one of {', '.join(filter(None, values)) or 'none'}, got {row[column]!r}"
-        if not row["image_id"] or set(row["image_id"]) & set("/\\"):
+        if not row["image_id"] or set(row["image_id"]) & set("/\\\r\n"):
             yield f"line {line}: image_id must be a part of a file name, got {row['image_id']!r}"
         if not row["patient_id"]:
             yield f"line {line}: patient_id must not be empty"
+        elif set(row["patient_id"]) & set("\r\n"):
+            yield f"line {line}: patient_id must be one line, got {row['patient_id']!r}"
         path = _relative_path(row)
         if first_lines.setdefault(path, line) != line:
             yield f"line {line}: {path} is in line {first_lines[path]} already"

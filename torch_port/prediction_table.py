@@ -16,6 +16,7 @@ from torch_port.names import CLASSES
 from torch_port.whole_files import made_folder, whole_file, writing
 
 HEADER = ["image", *CLASSES]
+LONGEST_NAME = 255  # bytes of a file name on Linux
 
 
 def begin_table(out: Path, settings: Mapping[str, Any], images: Collection[str]) -> set[str]:
@@ -77,7 +78,7 @@ def read_names(out: Path) -> tuple[set[str], int]:
     """Return the images that have a whole row, and the position in bytes at which the last of these rows ends.
 
     Raises:
-        InputError: The file has another header, or a row before its last is not whole.
+        InputError: The file has another header, or a row that predict does not write and that no interruption leaves.
     """
     names: set[str] = set()
     with out.open("rb") as file:
@@ -88,14 +89,14 @@ def read_names(out: Path) -> tuple[set[str], int]:
                 raise refuse_table(out, f"the header {header}")
             end = file.tell()
             for row in rows:
-                if len(row) != len(HEADER):
-                    break  # in a name with a line end
+                if len(row) == 1 and "\n" in row[0] and len(row[0]) <= LONGEST_NAME:
+                    break  # not written to its end: in a name with a line end
+                if len(row) != len(HEADER) or not all(map(_is_probability, row[1:])):
+                    raise refuse_table(out, f"the row {row}")
                 names.add(row[0])
                 end = file.tell()
         except (ValueError, csv.Error) as error:
             raise refuse_table(out, str(error)) from error
-        if file.read(1):
-            raise refuse_table(out, f"the row {row}")
     return names, end
 
 
@@ -125,6 +126,11 @@ def refuse_table(out: Path, got: str) -> InputError:
         place=out,
         remedy="choose another --out",
     )
+
+
+def _is_probability(cell: str) -> bool:
+    """Return whether a cell is as `evaluate.write_rows` writes a probability."""
+    return 0 <= float(cell) <= 1 and f"{float(cell):.9g}" == cell
 
 
 def _holds(path: Path, text: str) -> bool:

@@ -81,7 +81,7 @@ def get_reproducible_ids(df: pd.DataFrame, resolution: str) -> Frames:
     """
     parts = PUBLISHED_PATIENTS[resolution]
     published = {str(patient) for part in parts for patient in part}
-    _check_numbers(df["patient_id"])
+    check_numbers(df["patient_id"])
     patients = df["patient_id"].astype(str)
     unknown = sorted(set(patients) - published)
     if unknown:
@@ -146,14 +146,18 @@ def random_split(df: pd.DataFrame, train_split: float = 0.8, val_split: float = 
     Raises:
         DataError: A patient is no number, or a class has too few patients.
     """
-    _check_numbers(df["patient_id"])
+    check_numbers(df["patient_id"])
     train, rest = train_test_split(df, 1 - train_split, random_state)
     test, val = train_test_split(rest, round(val_split / (1 - train_split), 3), random_state)
     return train, val, test
 
 
-def _check_numbers(patients: pd.Series) -> None:
-    """Refuse patients who are no numbers, by which the published and the random split go: 001 and 1.0 are not 1."""
+def check_numbers(patients: pd.Series) -> None:
+    """Refuse patients who are no numbers, by which the published and the random split go: 001 and 1.0 are not 1.
+
+    Raises:
+        DataError: Some are not written as whole numbers of at most 18 digits.
+    """
     others = [patient for patient in patients.astype(str).unique() if not NUMBER.fullmatch(patient)]
     if others:
         number = next((found[1] for found in map(NEARLY_NUMBER.fullmatch, others) if found), 1)

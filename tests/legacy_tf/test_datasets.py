@@ -49,7 +49,7 @@ def test_the_published_function_makes_the_same_generators(numbered_dataset, real
                 assert made.labels.tolist() == frame["targetclass"].tolist()
 
 
-@pytest.mark.parametrize("patient", ["001", "1.0", "1e0", " 1", "P1"])
+@pytest.mark.parametrize("patient", ["001", "1.0", "1e0", "P1"])
 def test_the_published_and_the_random_split_want_patients_that_are_numbers(own_dataset, tmp_path, patient):
     write_metadata(own_dataset, (*ROWS[:3], (*ROWS[3][:4], patient), *ROWS[4:]))
     for split in ("published", "random"):
@@ -158,15 +158,14 @@ def test_every_faulty_line_is_named_at_once(own_dataset):
     with pytest.raises(DatasetError) as raised:
         make(own_dataset)
     lines = str(raised.value).splitlines()
-    assert lines[0].endswith("must describe one image of known kind a line: 8 faults")
+    assert lines[0].endswith("must describe one image of known kind a line: 7 faults")
     for expected in (
         "line 11: `superclass` must be aca, nor or scc, got 'sclc'",
         "line 12: `subclass` of nor is unknown, got 'bd'",
         "line 13: `resolution` must be 20x or 40x, got '10x'",
         "line 14: `image_id` must be part of a file name, got '../7'",
         "line 15: `patient_id` must not be empty, got ''",
-        "line 17: `image_id` must be part of a file name, got ''",
-        "line 17: `patient_id` must not be empty, got ''",
+        "line 17: nor,,20x has 3 cells, and the header 5",
         "line 16 must be a new image, got 'aca_bd_20x_007.jpg' again",
     ):
         assert f"  - {expected}" in lines
@@ -180,7 +179,9 @@ def test_a_resolution_without_images(dataset):
 def test_a_class_folder_is_missing(own_dataset):
     for folder in (own_dataset / "images").glob("scc*"):
         folder.rename(folder.with_name(folder.name.replace("scc", "other")))
-    with pytest.raises(DatasetError, match=r"must hold folders of the classes aca, nor, scc .* got aca, nor, other"):
+    with pytest.raises(
+        DatasetError, match=r"must hold folders of the classes aca, nor, scc .* got 'other_bd', .*, no scc; add"
+    ):
         make(own_dataset)
 
 

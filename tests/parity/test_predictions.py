@@ -38,3 +38,9 @@ def test_a_broken_table_is_bad_input(tmp_path: Path, content: str, message: str)
 def test_a_missing_file_is_bad_input(tmp_path: Path):
     with pytest.raises(BadInputError, match="be a CSV file"):
         read_predictions(tmp_path / "nowhere.csv")
+
+
+def test_predict_may_write_a_name_of_two_lines(tmp_path: Path):
+    path = tmp_path / "p.csv"
+    path.write_text('image,aca,nor,scc\n"new\nline.jpg",0,1,0\n', encoding="utf-8")
+    assert read_predictions(path) == {"new\nline.jpg": (0.0, 1.0, 0.0)}

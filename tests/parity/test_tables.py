@@ -85,7 +85,9 @@ def test_patients_are_text_which_two_splits_want_to_be_numbers(tmp_path: Path, p
         if number is None:
             check_split(split, table, "20x")
             continue
-        with pytest.raises(BadInputError, match=rf"whole numbers for --split published .*, written like {number}, got") as caught:
+        with pytest.raises(
+            BadInputError, match=rf"whole numbers for --split published .*, written like {number}, got"
+        ) as caught:
             check_split(split, table, "20x")
         assert repr(patient) in str(caught.value)
 
@@ -115,7 +117,7 @@ def test_a_probability_is_a_plain_number_from_0_to_1(tmp_path: Path, cell: str):
     path, expected = tmp_path / "p.csv", tables.PROBABILITIES[cell]
     path.write_text(f'image,aca,nor,scc\ny.jpg,0,"{cell}",0\n', encoding="utf-8")
     if expected is None:
-        with pytest.raises(BadInputError, match="line 2: y.jpg"):
+        with pytest.raises(BadInputError, match=r"line 2: y\.jpg"):
             read_predictions(path)
     else:
         assert read_predictions(path) == {"y.jpg": (0.0, expected, 0.0)}

@@ -291,7 +291,7 @@ def test_another_set_of_classes_is_refused(data_set, tmp_path):
     shutil.copytree(data_set, tmp_path, dirs_exist_ok=True)
     (tmp_path / "images" / "notumor").mkdir()
     with pytest.raises(
-        DataError, match="`images` must have folders of the classes aca, nor, scc and no others, got aca, nor, notumor"
+        DataError, match=r"`images` must hold folders of the classes aca, nor, scc .* and nothing else, got 'notumor' in"
     ):
         load(tmp_path)
 

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import struct
+import warnings
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from tests import pictures
 from torch_port.errors import DataError
 from torch_port.images import check_images, read_image
 
@@ -73,3 +75,34 @@ def test_a_truncated_image_is_refused_when_it_is_read(tmp_path, write_image):
     check_images([tmp_path / "cut.jpg"])
     with pytest.raises(DataError, match=r"`image` must be a whole JPEG file, got image file is truncated.* in .*cut.jpg; copy"):
         read_image(tmp_path / "cut.jpg")
+
+
+@pytest.mark.parametrize("case", pictures.READ)
+def test_a_file_that_the_legacy_reads_has_the_pixels_of_the_plain_image(tmp_path, case):
+    pictures.READ[case](tmp_path / "x.jpg")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Pillow's, of a damaged preview
+        found = read_image(tmp_path / "x.jpg")
+    pictures.READ["JPEG"](tmp_path / "plain.jpg")
+    assert np.array_equal(found, read_image(tmp_path / "plain.jpg"))
+
+
+@pytest.mark.parametrize("case", pictures.REFUSED)
+def test_a_file_that_the_legacy_does_not_read_is_refused_by_its_header(tmp_path, case):
+    if case == "no permission" and not pictures.can_be_closed():
+        pytest.skip("nothing is closed to root")
+    write, word = pictures.REFUSED[case]
+    write(tmp_path / "x.jpg")
+    with pytest.raises(DataError, match="got 1 other in --data") as caught:
+        check_images([tmp_path / "x.jpg"])
+    fault = str(caught.value).rpartition(f"  - {tmp_path}/x.jpg: ")[2]
+    assert word in fault
+    assert fault
+
+
+@pytest.mark.parametrize("case", pictures.UNDECODABLE)
+def test_a_file_that_cannot_be_decoded_is_named_when_it_is_read(tmp_path, case):
+    pictures.UNDECODABLE[case](tmp_path / "x.jpg")
+    check_images([tmp_path / "x.jpg"])
+    with pytest.raises(DataError, match=r"must be a whole JPEG file, got .*truncated.* in .*x.jpg; copy"):
+        read_image(tmp_path / "x.jpg")

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import tables
 from torch_port.errors import DataError
 from torch_port.metadata import get_classes_labels, get_dataframe, read_split_file
 
@@ -33,22 +34,34 @@ def test_the_real_metadata(shared_data):
     assert df["resolution"].value_counts().to_dict() == {"20x": 359, "40x": 332}
 
 
-def test_classes_are_sorted_prefixes_of_folders(tmp_path):
+@pytest.fixture
+def class_folders(tmp_path):
     for name in ("scc_bd", "nor", "aca_md", "aca_bd", ".cache"):
         (tmp_path / name).mkdir()
-    (tmp_path / "notes_1.txt").touch()
-    paths = [
-        str(tmp_path / "nor" / "nor_20x_1.jpg"),
-        str(tmp_path / "scc_bd" / "x.jpg"),
-        str(tmp_path / "aca_md" / "x.jpg"),
-    ]
-    assert get_classes_labels(tmp_path, paths) == (["aca", "nor", "scc"], [1, 2, 0])
+    return tmp_path
 
 
-def test_an_image_without_folder_is_refused(tmp_path):
+def test_classes_are_sorted_prefixes_of_folders(class_folders):
+    paths = [str(class_folders / folder / "x.jpg") for folder in ("nor", "scc_bd", "aca_md")]
+    assert get_classes_labels(class_folders, paths) == (["aca", "nor", "scc"], [1, 2, 0])
+
+
+def test_a_class_without_a_folder_is_named(tmp_path):
     (tmp_path / "nor").mkdir()
-    with pytest.raises(DataError, match=r"`images` must have a folder for each class of data.csv, got none for aca, scc in"):
-        get_classes_labels(tmp_path, ["x/aca_bd/1.jpg", "x/scc_bd/1.jpg", "x/nor/1.jpg"])
+    with pytest.raises(DataError, match=r"`images` must hold folders of the classes aca, nor, scc .*, got no aca, no scc in"):
+        get_classes_labels(tmp_path, [])
+
+
+@pytest.mark.parametrize(("name", "is_folder", "is_foreign"), tables.ENTRIES)
+def test_what_is_no_folder_of_a_class_is_named(class_folders, name, is_folder, is_foreign):
+    entry = class_folders / name
+    entry.mkdir(exist_ok=True) if is_folder else entry.touch()
+    if not is_foreign:
+        assert get_classes_labels(class_folders, []) == (["aca", "nor", "scc"], [])
+        return
+    with pytest.raises(DataError, match=r"and nothing else, got '") as caught:
+        get_classes_labels(class_folders, [])
+    assert f"got {name!r} in {class_folders}; add what is missing, move what is foreign" in str(caught.value)
 
 
 def test_a_missing_folder_is_refused(tmp_path):

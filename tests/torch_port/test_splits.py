@@ -44,9 +44,9 @@ def test_the_first_part_of_the_second_random_split_is_the_test_set(real):
 def test_patients_outside_the_published_list_are_named():
     with pytest.raises(
         DataError,
-        match=r"`patient_id` must be in the published 20x split, got patient 19, P7 in data.csv; use --split random",
+        match=r"`patient_id` must be in the published 20x split, got patient 19, 77 in data.csv; use --split random",
     ):
-        get_reproducible_ids(make_frame([0, 0, 0], [2, "P7", 19]), "20x")
+        get_reproducible_ids(make_frame([0, 0, 0], ["2", "77", "19"]), "20x")
 
 
 def test_a_patient_of_two_classes_is_placed_once_and_goes_with_all_images():
