@@ -44,10 +44,9 @@ def read_dataset(folder: Path, resolution: str) -> DatasetFacts:
         BadInputError: The folder, its table or one of its images cannot be used; lists every fault found.
     """
     table = folder / "data.csv"
-    if not table.is_file():
-        raise bad_input("--data", "be a folder with data.csv and images/", str(folder), "the command line", LAYOUT)
+    rows = read_rows(table)
     _check_class_folders(folder / "images")
-    paths = list(_image_paths(folder, read_rows(table), resolution))
+    paths = list(_image_paths(folder, rows, resolution))
     if not paths:
         raise bad_input("--resolution", "occur in the data set", resolution, str(table), "choose the other resolution")
     # Pillow warns of a size that is refused, and of a preview that is not read. Threads share what is ignored.
@@ -65,8 +64,10 @@ def read_rows(table: Path) -> list[dict[str, str]]:
     """Return the rows of ``data.csv``: every cell is text as it stands.
 
     Raises:
-        BadInputError: The file is no table of images; lists every fault found.
+        BadInputError: The file is not there or is no table of images; lists every fault found.
     """
+    if not table.is_file():
+        raise bad_input("--data", "be a folder with data.csv and images/", str(table.parent), "the command line", LAYOUT)
     rows, faults = read_table(table, COLUMNS, "data.csv")
     seen: dict[tuple[str, ...], int] = {}
     for number, row in rows.items():

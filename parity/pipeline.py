@@ -79,8 +79,8 @@ def run(options: Options, listen: Listener) -> tuple[Verdict, Path]:
     refuse_folder(workspace)
     with workspace.lock():
         data = options.data.resolve() if options.data else cache.make_dataset(cache.DEMO, listen)
-        facts = read_dataset(data, options.resolution)
         check_split(options.split, data / "data.csv", options.resolution)
+        facts = read_dataset(data, options.resolution)
         check_witness(options.witness, data)
         checkpoint = (
             cache.make_checkpoint(cache.DEMO, listen) if options.checkpoint == DEMO else Path(options.checkpoint).resolve()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -126,8 +127,12 @@ def test_a_probability_is_a_plain_number_from_0_to_1(tmp_path: Path, cell: str):
 def test_what_is_no_file_is_not_waited_for(tmp_path: Path):
     with pytest.raises(BadInputError, match="something that is no file"):
         read_predictions(Path("/dev/zero"))
+    os.mkfifo(tmp_path / "data.csv")
+    with pytest.raises(BadInputError, match=r"must be a folder with data\.csv and images/"):
+        read_rows(tmp_path / "data.csv")
+    (tmp_path / "known.csv").write_text(tables.write(tables.DATA), encoding="utf-8")
     with pytest.raises(BadInputError, match="something that is no file"):
-        read_rows(tmp_path)
+        check_split(str(tmp_path / "data.csv"), tmp_path / "known.csv", "20x")
 
 
 def test_the_packages_have_the_same_copy_of_the_rule():

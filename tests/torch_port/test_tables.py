@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
@@ -98,6 +99,12 @@ def test_numbers_are_split_as_numbers():
     for part, expected in zip(as_text, train_test_split(numbers, 0.5, 17), strict=True):
         assert part.index.tolist() == expected.index.tolist()
         assert part["patient_id"].tolist() == expected["patient_id"].astype(str).tolist()
+
+
+def test_what_is_no_file_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "data.csv")
+    with pytest.raises(DataError, match=r"`data.csv` must be a CSV file in UTF-8, got something that is no file"):
+        get_dataframe(tmp_path / "data.csv")
 
 
 def test_a_split_file_may_name_a_patient_of_another_resolution(data_set, tmp_path):
