@@ -160,6 +160,27 @@ def test_a_wrong_word_ends_with_one_message_and_exit_code_2(tmp_path: Path, word
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.skipif(legacy_is_gone(PROJECT), reason="legacy_tf is retired: nothing is recorded")
+@pytest.mark.parametrize(
+    ("split", "message"),
+    [
+        ("published", "written like 1, got ['001'] in"),
+        ("random", "written like 1, got ['001'] in"),
+        ("own.csv", "cells separated by semicolons (;) instead of commas"),
+    ],
+)
+def test_a_split_that_the_patients_do_not_allow_is_refused_before_an_image_is_read(tmp_path: Path, split: str, message: str):
+    (tmp_path / "data.csv").write_text("superclass,subclass,resolution,image_id,patient_id\nnor,,20x,1,001\n")
+    (tmp_path / "own.csv").write_text("patient_id;split\n001;val\n")
+    asked = str(tmp_path / split) if split == "own.csv" else split
+    words = ["--data", str(tmp_path), "--checkpoint", str(PROJECT / "README.md"), "--split", asked]
+    command = [sys.executable, "-m", "parity", "run", "--out", str(tmp_path / "run"), *words]
+    done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert not (tmp_path / "run").exists()
+
+
 def test_help_names_every_option():
     command = [sys.executable, "-m", "parity", "run", "--help"]
     shown = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=True).stdout
