@@ -42,7 +42,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"error: {cannot_write(error.strerror, error.filename or 'a file')}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
+        print("\ninterrupted", file=sys.stderr)  # a bar may stand in the line
         return 130
     return 0
 

@@ -12,7 +12,7 @@ from typing import Any
 from torch_port import memory
 from torch_port.errors import InputError
 from torch_port.interruption import interruptible
-from torch_port.lost_workers import explained_losses
+from torch_port.lost_workers import LostWorkerError, explained_losses
 from torch_port.names import ARCHITECTURES, CLASSES, EPOCH_ORDERS, PRECISIONS, RESOLUTIONS, SPLITS
 
 BAD_INPUT = 2
@@ -33,7 +33,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with interruptible(), explained_losses():
             return options.run(options) or 0
     except InputError as error:
-        print(f"error: {error.text()}", file=sys.stderr)
+        # A lost worker, as an interruption below, may come while a bar is drawn: the message begins on a line of its own.
+        start = "\n" if isinstance(error, LostWorkerError) else ""
+        print(f"{start}error: {error.text()}", file=sys.stderr)
         return BAD_INPUT
     except OSError as error:  # of a log, for example
         from torch_port.whole_files import OF_A_PLACE, cannot_write
@@ -48,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"error: the GPU's memory is too small: {error}; take a smaller --batch-size, or --device cpu", file=sys.stderr)
         return BAD_INPUT
     except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
+        print("\ninterrupted", file=sys.stderr)
         return INTERRUPTED
 
 

@@ -216,7 +216,7 @@ def test_no_gpu(capsys, monkeypatch, tmp_path):
 
 
 def test_imagenet_weights_without_internet(capsys, monkeypatch, dataset, tmp_path):
-    def fail(*_: object) -> None:
+    def fail(*_: object, **__: object) -> None:
         raise Exception("URL fetch failure on https://example.org/weights.h5: None -- Name or service not known")
 
     monkeypatch.setattr(models, "resnet_model", fail)
@@ -238,7 +238,7 @@ def test_training_that_never_has_a_finite_loss(capsys, monkeypatch, dataset, tmp
         raise commands.tf.errors.NotFoundError(None, None, "no best_weights")
 
     monkeypatch.setattr(traintest, "train_model", fail)
-    monkeypatch.setattr(models, "get_model", lambda *_, **__: None)
+    monkeypatch.setattr(models, "get_model", lambda *_, **__: (None, models.NAME))
     monkeypatch.setattr(traintest, "compile_model", lambda *_: None)
     error = refuse(capsys, "train", "--data", str(dataset), "--image-scale", SCALE, "--out", str(tmp_path), "--weights", "none")
     assert "validation loss must be finite in some epoch, got none" in error

@@ -101,7 +101,7 @@ def test_an_interruption_has_its_own_code(data_set, checkpoint, tmp_path, capsys
     monkeypatch.setattr("torch_port.evaluate.select_device", interrupt)
     usual = ["--data", str(data_set), "--checkpoint", str(checkpoint), "--out", str(tmp_path / "out")]
     assert main(["evaluate", *usual]) == 130
-    assert capsys.readouterr().err == "interrupted\n"
+    assert capsys.readouterr().err == "\ninterrupted\n"
 
 
 @pytest.mark.parametrize("command", ["", "convert", "train", "evaluate", "gradcam"])

@@ -113,9 +113,8 @@ def expected_maps(workspace: Workspace) -> dict[str, Expected]:
     map_shape = tap_shapes(height_px, width_px, len(CLASSES))["conv5/block3/out"][1:3]
     found: dict[str, Expected] = {}
     for name, raw in FIXTURE_MAPS.items():
-        shape = {"normalised": raw.shape, "resized": FIXTURE_IMAGE.shape[:2]}
-        for step in shape:
-            found[f"fixture/{name}/{step}"] = Expected(axes="HW", shape=shape[step], dtype="float32", nonfinite=True)
+        for step, size in (("normalised", raw.shape), ("resized", FIXTURE_IMAGE.shape[:2])):
+            found[f"fixture/{name}/{step}"] = Expected(axes="HW", shape=size, dtype="float32", nonfinite=True)
         found[f"fixture/{name}/overlay"] = Expected(axes="HWC", shape=FIXTURE_IMAGE.shape, dtype="float64")
     for kind in KINDS:
         shape = (len(workspace.cases(kind)), *map_shape)
@@ -126,9 +125,9 @@ def expected_maps(workspace: Workspace) -> dict[str, Expected]:
         # A map whose maximum is exactly 0 is 0/0 and so NaN, by the legacy's definition, and then on both sides.
         found[f"float32/{kind}/normalised"] = Expected(axes="NHW", shape=shape, dtype="float32", nonfinite=True)
         for case in workspace.tap_cases(kind):
-            place, size = f"float32/{kind}/{case.index}", (height_px, width_px)
-            found[f"{place}/resized"] = Expected(axes="HW", shape=size, dtype="float32", nonfinite=True)
-            found[f"{place}/overlay"] = Expected(axes="HWC", shape=(*size, 3), dtype="float64")
+            place = f"float32/{kind}/{case.index}"
+            found[f"{place}/resized"] = Expected(axes="HW", shape=(height_px, width_px), dtype="float32", nonfinite=True)
+            found[f"{place}/overlay"] = Expected(axes="HWC", shape=(height_px, width_px, 3), dtype="float64")
     return found
 
 
