@@ -293,7 +293,7 @@ def test_interruption(monkeypatch, capsys, tmp_path):
 
     monkeypatch.setattr(commands, "run_export", interrupt)
     assert main(["export", "x", "--out", str(tmp_path / "x.npz")]) == 130
-    assert capsys.readouterr().err == "interrupted\n"
+    assert capsys.readouterr().err == "\ninterrupted\n"
 
 
 def test_a_process_of_its_own_says_nothing_but_the_message(tmp_path):
