@@ -45,10 +45,15 @@ def writing(place: Path) -> Iterator[None]:
 
 @contextmanager
 def made_folder(folder: Path) -> Iterator[None]:
-    """Make a folder with its parents; if the block fails, those that were made and are empty go again."""
+    """Make a folder with its parents; if the block fails, those that were made and are empty go again.
+
+    Raises:
+        BadInputError: It cannot be made.
+    """
     made = [path for path in (folder, *folder.parents) if not path.exists()]
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        with writing(folder):
+            folder.mkdir(parents=True, exist_ok=True)
         yield
     except BaseException:
         with suppress(OSError):

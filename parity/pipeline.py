@@ -171,7 +171,7 @@ def check_options(options: Options) -> None:
         _hash_checkpoint(Path(options.checkpoint).resolve())
     given = {"--witness": options.witness, "--data": options.data, "--checkpoint": options.checkpoint, "--split": options.split}
     for option, path in given.items():
-        if path not in (None, DEMO) and Path(path).resolve().is_relative_to(options.folder):
+        if path not in (None, DEMO, "published", "random") and Path(path).resolve().is_relative_to(options.folder):
             raise bad_input(option, "be outside of the run's folder", str(path), str(options.folder), "choose another --out")
     if options.witness:
         read_predictions(options.witness)

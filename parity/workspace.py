@@ -188,13 +188,12 @@ class Workspace:
         """
         refuse_place(self.folder)
         is_new = not self.folder.is_dir() or not any(self.folder.iterdir())
-        with made_folder(self.folder):
+        with made_folder(self.folder), self._held():
             try:
-                with self._held():
-                    yield
+                yield
             except BadInputError as error:
                 # What a side that stopped has said last is in its log, which the message names.
-                if is_new and str(self.folder) not in str(error):
+                if is_new and str(self.folder / "log") not in str(error):
                     self._take_away()
                 raise
 

@@ -17,6 +17,7 @@ from torch_port.names import ARCHITECTURES, CLASSES, EPOCH_ORDERS, PRECISIONS, R
 
 BAD_INPUT = 2
 INTERRUPTED = 130
+GOES_ON = {"run_train": "; --resume goes on from the last whole epoch", "run_predict": "; the same command goes on"}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -50,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"error: the GPU's memory is too small: {error}; take a smaller --batch-size, or --device cpu", file=sys.stderr)
         return BAD_INPUT
     except KeyboardInterrupt:
-        print("\ninterrupted", file=sys.stderr)
+        print(f"\ninterrupted{GOES_ON.get(options.run.__name__, '')}", file=sys.stderr)
         return INTERRUPTED
 
 

@@ -101,7 +101,7 @@ def _read_magic(path: Path) -> bytes:
             must=READABLE,
             got="a TensorFlow checkpoint or folder" if is_tensorflow else str(error.strerror),
             place=path,
-            remedy=EXPORT if is_tensorflow else "check --checkpoint",
+            remedy=EXPORT if is_tensorflow else "check the path",
         ) from error
 
 

@@ -279,7 +279,28 @@ def test_a_refused_run_leaves_no_new_folder(tmp_path: Path):
     refused(workspace, "")
     refused(workspace, "", *BEGUN)
     refused(workspace, "", *BEGUN, "golden.sha256", "inputs/a", "legacy/a", "data/a", "tensors/a", "signed/a")
+    refused(workspace, f"{workspace.folder}.csv, which lies beside it, and {workspace.folder} itself", *BEGUN)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_that_is_refused_for_another_run_leaves_that_as_it_is(tmp_path: Path):
+    workspace = Workspace(tmp_path / "run")
+    with workspace.lock():
+        fill(workspace.folder, *BEGUN)
+        before = contents_of(workspace.folder)
+        with pytest.raises(BadInputError, match="no other run uses"), workspace.lock():
+            pass
+        assert contents_of(workspace.folder) == before
+
+
+def test_a_folder_that_the_system_cannot_make_is_bad_input(tmp_path: Path):
+    with pytest.raises(BadInputError, match=r"`file` must be one that can be written, got 'No such file or directory'"):
+        make_nothing(Path("/proc/x"))
+
+
+def make_nothing(folder: Path) -> None:
+    with Workspace(folder).lock():
+        raise AssertionError("there is no such folder")
 
 
 @pytest.mark.parametrize(

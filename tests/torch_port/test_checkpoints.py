@@ -136,7 +136,7 @@ def test_tensorflow_checkpoints_and_folders_are_sent_to_export(tmp_path):
 
 
 def test_a_missing_file_is_said_to_be_missing(tmp_path):
-    with pytest.raises(WeightsError, match=r"got No such file or directory in .*check --checkpoint"):
+    with pytest.raises(WeightsError, match=r"got No such file or directory in .*check the path"):
         read_legacy_weights(tmp_path / "none.h5")
 
 

@@ -102,6 +102,8 @@ def test_an_interruption_has_its_own_code(data_set, checkpoint, tmp_path, capsys
     usual = ["--data", str(data_set), "--checkpoint", str(checkpoint), "--out", str(tmp_path / "out")]
     assert main(["evaluate", *usual]) == 130
     assert capsys.readouterr().err == "\ninterrupted\n"
+    assert main(["predict", str(data_set / "images"), *usual[2:4], "--out", str(tmp_path / "p.csv")]) == 130
+    assert capsys.readouterr().err == "\ninterrupted; the same command goes on\n"
 
 
 @pytest.mark.parametrize("command", ["", "convert", "train", "evaluate", "gradcam"])

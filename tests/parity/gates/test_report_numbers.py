@@ -86,6 +86,7 @@ def test_maps_that_nobody_normalised_have_no_picture(run: HandmadeRun):
 
 def test_a_dead_map_is_dead_in_the_report(run: HandmadeRun):
     kill(run, [1], ("legacy",))
+    run.legacy.arrays["float32/evaluation/normalised"][0][1] = np.nan
     rows, assets = make_explanations_of(run)
     dead = {row["image"]: row["dead"] for row in rows if row["kind"] == "evaluation"}
     assert dead.pop("aca_20x_1.jpg") == [True, False]

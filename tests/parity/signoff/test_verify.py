@@ -221,7 +221,8 @@ def test_a_project_below_a_folder_of_any_name_is_covered(signed: Project, tmp_pa
 def write_data(folder: Path) -> str:
     """Return the hash of a data set of one image: of its table, and of the name and the hash of every image."""
     image = "images/nor/nor_20x_1.jpg"
-    (folder / image).parent.mkdir(parents=True)
+    for name in ("aca", "nor", "scc"):
+        (folder / "images" / name).mkdir(parents=True)
     table = b"superclass,subclass,resolution,image_id,patient_id\nnor,,20x,1,1\n"
     (folder / "data.csv").write_bytes(table)
     Image.new("RGB", (1600, 1200), (200, 150, 180)).save(folder / image)
