@@ -9,8 +9,10 @@ import numpy as np
 import tensorflow as tf
 
 from . import models
+from .contents import Arrays, Contents, weight_name
 from .errors import CheckpointError
-from .readers import Arrays, find_reader, weight_name
+from .network_checks import list_network_faults
+from .readers import find_reader
 from .results import whole_file, write_arrays
 
 __all__ = ["CheckpointError", "export_checkpoint", "load_checkpoint", "weight_name"]
@@ -25,22 +27,25 @@ def load_checkpoint(model: tf.keras.Model, path: str | os.PathLike) -> None:
             a whole model as `.h5`, `.keras` or SavedModel folder, or the npz of `export_checkpoint`.
 
     Raises:
-        CheckpointError: It cannot be read, or does not hold exactly the model's weights, finite.
+        CheckpointError: It cannot be read, does not hold exactly the model's weights, finite, describes a network that
+            computes something else, or Keras reads it otherwise than `readers`.
     """
     read = find_reader(Path(path))
     try:
-        arrays = read(model)
-    except CheckpointError:
-        raise
+        contents = read(model)
+    except CheckpointError as error:
+        raise CheckpointError(str(error).replace("`checkpoint`", f"checkpoint `{path}`", 1)) from error
     # What the libraries raise on damaged files has no common type; whatever it is, this file cannot be read.
     except Exception as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise CheckpointError(
             f"checkpoint `{path}` must be whole and readable, got: {reason}; copy or save it again"
         ) from error
-    _check_arrays(model, arrays, path)
+    _check_contents(model, contents, path)
+    if contents.load is not None:
+        _ask_keras(model, contents, path)
     for variable in model.weights:
-        variable.assign(arrays[weight_name(variable)].astype(variable.dtype.as_numpy_dtype))
+        variable.assign(contents.arrays[weight_name(variable)].astype(variable.dtype.as_numpy_dtype))
 
 
 def export_checkpoint(path: str | os.PathLike, out_npz: str | os.PathLike, num_classes: int = 3) -> int:
@@ -67,8 +72,30 @@ def export_checkpoint(path: str | os.PathLike, out_npz: str | os.PathLike, num_c
     return len(arrays)
 
 
-def _check_arrays(model: tf.keras.Model, arrays: Arrays, path: str | os.PathLike) -> None:
-    """Raise one error with everything in which the arrays are not exactly the model's weights."""
+def _ask_keras(model: tf.keras.Model, contents: Contents, path: str | os.PathLike) -> None:
+    """Raise an error unless Keras, which goes by places alone, fills a model of NaN with the bits that were read."""
+    before = [variable.numpy() for variable in model.weights]
+    try:
+        for variable in model.weights:
+            variable.assign(tf.fill(variable.shape, tf.constant(float("nan"), variable.dtype)))
+        contents.load(model)
+        loaded = {weight_name(variable): variable.numpy() for variable in model.weights}
+    except Exception as error:  # Keras has no common type for what it refuses
+        raise CheckpointError(f"checkpoint `{path}` must be one that Keras loads, got: {error}; save it again") from error
+    finally:
+        for variable, array in zip(model.weights, before, strict=True):
+            variable.assign(array)
+    other = [name for name, array in loaded.items() if not np.array_equal(array, contents.arrays[name].astype(array.dtype))]
+    if other:
+        raise CheckpointError(
+            f"checkpoint `{path}` must name its tensors as Keras orders them, got {len(other)} that Keras loads otherwise or "
+            f"not at all: {_shorten(other)}; save the weights with Keras as .weights.h5"
+        )
+
+
+def _check_contents(model: tf.keras.Model, contents: Contents, path: str | os.PathLike) -> None:
+    """Raise one error with everything in which the contents are not exactly the model's weights, or of another function."""
+    arrays: Arrays = contents.arrays
     shapes = {weight_name(variable): tuple(variable.shape) for variable in model.weights}
     shared = [name for name in shapes if name in arrays]
     numeric = [name for name in shared if arrays[name].dtype.kind == "f"]
@@ -84,6 +111,9 @@ def _check_arrays(model: tf.keras.Model, arrays: Arrays, path: str | os.PathLike
         "with NaN or infinity": [name for name in numeric if not np.isfinite(arrays[name]).all()],
     }
     found = "; ".join(f"{len(names)} {what}: {_shorten(names)}" for what, names in faults.items() if names)
+    functions = list_network_faults(contents.layers, model)
+    if not found and functions:
+        raise CheckpointError(f"checkpoint `{path}` must be of the legacy network, got {'; '.join(functions[:4])}")
     if found:
         raise CheckpointError(
             f"checkpoint `{path}` must hold exactly the {len(shapes)} weights of the legacy ResNet50V2 model "

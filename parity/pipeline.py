@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -245,7 +246,7 @@ def _hash_checkpoint(path: Path) -> str:
     if path.is_file():
         return hash_file(path)
     files = sorted(item for item in path.rglob("*") if item.is_file()) if path.is_dir() else sorted(
-        path.parent.glob(f"{path.name}.*")
+        path.parent.glob(f"{glob.escape(path.name)}.*")
     )  # fmt: skip
     if not files:
         raise bad_input(

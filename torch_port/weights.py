@@ -11,10 +11,11 @@ import torch
 from torch import Tensor
 
 from torch_port import __version__
-from torch_port.checkpoints import read_legacy_weights, read_tensors
+from torch_port.checkpoints import read_checkpoint, read_legacy_weights
 from torch_port.errors import WeightsError
 from torch_port.model import Classifier, ResNet50V2, make_model
 from torch_port.names import CLASSES
+from torch_port.network_checks import list_network_faults
 from torch_port.port_files import read_safetensors, write_safetensors
 from torch_port.weight_checks import fill_model, list_class_faults, list_tensor_faults, refuse_faults
 from torch_port.weight_table import TABLE, Row
@@ -58,12 +59,14 @@ def load_legacy_file(model: Classifier, path: str | Path) -> None:
     """Copy a legacy checkpoint file into the model.
 
     Raises:
-        WeightsError: As ``read_legacy_weights`` and ``load_legacy_weights``, the faults of both in one list.
+        WeightsError: As ``read_checkpoint`` and ``load_legacy_weights``, or the file describes a network that computes
+            something else; all faults are in one list.
     """
     _require_counterpart(model)
-    arrays, refused = read_tensors(path)
-    tensors, faults = _place_arrays(model, arrays, refused)
-    refuse_faults(model, [*refused.values(), *faults], place=path, remedy=REMEDY)
+    read = read_checkpoint(path)
+    tensors, faults = _place_arrays(model, read.arrays, read.refused)
+    faults = [*read.refused.values(), *list_network_faults(read.layers), *faults]
+    refuse_faults(model, faults, place=path, remedy=REMEDY)
     fill_model(model, tensors)
 
 
@@ -76,10 +79,10 @@ def load_backbone(model: Classifier, path: str | Path) -> None:
         WeightsError: As ``load_legacy_file``; the head must not be in the file.
     """
     _require_counterpart(model)
-    arrays, refused = read_tensors(path)
+    read = read_checkpoint(path)
     rows = [row for row in TABLE if not row.legacy.startswith(HEAD_LAYERS)]
-    tensors, faults = _place_arrays(model, arrays, refused, rows)
-    refuse_faults(model, [*refused.values(), *faults], place=path, remedy="give a weights file of the headless ResNet50V2")
+    tensors, faults = _place_arrays(model, read.arrays, read.refused, rows)
+    refuse_faults(model, [*read.refused.values(), *faults], place=path, remedy="give a weights file of the headless ResNet50V2")
     fill_model(model, {**model.state_dict(), **tensors})
 
 

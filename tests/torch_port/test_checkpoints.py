@@ -11,7 +11,7 @@ import h5py
 import numpy as np
 import pytest
 
-from torch_port.checkpoints import read_legacy_weights, read_tensors
+from torch_port.checkpoints import read_checkpoint, read_legacy_weights
 from torch_port.errors import WeightsError
 
 FILES = Path(__file__).with_name("keras_files")
@@ -51,15 +51,23 @@ def test_a_layer_that_has_no_name_keeps_its_place(tmp_path):
     path = tmp_path / "other.weights.h5"
     with h5py.File(path, "w") as file:
         file["layers/lstm/cell/vars/0"] = np.ones(2, "f4")
-        file["layers/dense_7/vars/0"] = np.ones(2, "f4")
-    assert set(read_legacy_weights(path)) == {"layers/lstm/cell/vars/0", "layers/dense_7/vars/0"}
+        file["layers/dense/vars/7"] = np.ones(2, "f4")
+    assert set(read_legacy_weights(path)) == {"layers/lstm/cell/vars/0", "layers/dense/vars/7"}
+
+
+def test_a_gap_in_the_numbers_is_refused(tmp_path):
+    path = tmp_path / "other.weights.h5"
+    with h5py.File(path, "w") as file:
+        file["layers/dense/vars/0"] = file["layers/dense_2/vars/0"] = file["layers/dense_3/vars/0"] = np.ones(2, "f4")
+    with pytest.raises(WeightsError, match="number the layers of a class without a gap, got no dense_1 in its layers"):
+        read_legacy_weights(path)
 
 
 def test_objects_in_an_npz_are_refused_and_the_rest_is_read(tmp_path):
     np.savez(tmp_path / "w.npz", good=np.ones(2), bad=np.array([{}], dtype=object), worse=np.array([print], dtype=object))
-    arrays, refused = read_tensors(tmp_path / "w.npz")
-    assert list(arrays) == ["good"]
-    assert list(refused) == ["bad", "worse"]
+    read = read_checkpoint(tmp_path / "w.npz")
+    assert list(read.arrays) == ["good"]
+    assert list(read.refused) == ["bad", "worse"]
     with pytest.raises(WeightsError, match=r"(?s)got 2 other tensors in .*bad: pickled objects.*worse: pickled objects"):
         read_legacy_weights(tmp_path / "w.npz")
 
@@ -70,8 +78,7 @@ def test_what_is_not_a_number_in_an_h5_file_is_refused(tmp_path):
         file["b/a/kernel:0"] = np.ones(2, "f4")
         file["c/c/kernel:0"] = np.ones(2, "i4")
         file["d/d/kernel:0"] = "text"
-    _, refused = read_tensors(tmp_path / "w.h5")
-    assert refused == {
+    assert read_checkpoint(tmp_path / "w.h5").refused == {
         "a/kernel": "a/kernel: there twice, the second time as b/a/kernel:0",
         "c/kernel": "c/kernel: int32 instead of floating-point numbers",
         "d/kernel": "d/kernel: object instead of floating-point numbers",
@@ -81,8 +88,9 @@ def test_what_is_not_a_number_in_an_h5_file_is_refused(tmp_path):
 def test_text_among_numbered_weights_is_refused(tmp_path):
     with h5py.File(tmp_path / "w.h5", "w") as file:
         file["layers/conv2d/vars/0"] = "text"
-    _, refused = read_tensors(tmp_path / "w.h5")
-    assert refused == {"conv1_conv/kernel": "conv1_conv/kernel: object instead of floating-point numbers"}
+    assert read_checkpoint(tmp_path / "w.h5").refused == {
+        "conv1_conv/kernel": "conv1_conv/kernel: object instead of floating-point numbers"
+    }
 
 
 def test_links_to_other_files_are_not_followed(tmp_path):
