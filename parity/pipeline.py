@@ -243,7 +243,9 @@ def choose_device(asked: str | None) -> str:
 
 def _hash_checkpoint(path: Path) -> str:
     """Return one hash over the files of a checkpoint: a file, a folder, or the prefix of a TensorFlow checkpoint."""
-    if path.is_file():
+    if path.suffix == ".index" or ".data-" in path.suffix:  # one of the files of a TensorFlow checkpoint
+        path = path.with_suffix("")
+    elif path.is_file():
         return hash_file(path)
     files = sorted(item for item in path.rglob("*") if item.is_file()) if path.is_dir() else sorted(
         path.parent.glob(f"{glob.escape(path.name)}.*")

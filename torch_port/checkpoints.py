@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
@@ -77,6 +78,8 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
     """
     path = Path(path)
     magic = _read_magic(path)
+    if re.search(r"_\d{5}\.weights\.h5$", path.name) and list(path.parent.glob("*.weights.json")):
+        raise _refusal(path, *SHARDED)
     try:
         if magic.startswith(ZIP_MAGIC):
             return _read_zip(path)

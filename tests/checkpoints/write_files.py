@@ -11,8 +11,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).parent))
-
 import tensorflow as tf
 from known import known_tensor
 
@@ -26,6 +24,7 @@ KERAS_3 = keras_release.startswith("3")
 K = keras if KERAS_3 else tf.keras
 RELEASE = tuple(int(part) for part in tf.__version__.split(".")[:2])
 SHAPE = (64, 64, 3)
+FEWER = ("mixed", "float16", "bfloat16", "plain-sgd", "logits")  # models that are not written in every format
 
 
 def make_head(x: Any, activation: str | None = "softmax") -> Any:

@@ -60,10 +60,12 @@ def test_a_gate_brings_the_recordings_that_it_reads(checkpoint: Path):
     assert everything == tuple(GATES)
 
 
-@pytest.mark.parametrize("kind", ["file", "folder", "prefix"])
+@pytest.mark.parametrize("kind", ["file", "folder", "prefix", "index", "data"])
 def test_a_checkpoint_is_hashed_whatever_its_form(tmp_path: Path, kind: str):
-    path = tmp_path / "checkpoint"
-    part = {"file": path, "folder": path / "a" / "b", "prefix": tmp_path / "checkpoint.index"}[kind]
+    path = tmp_path / "a [new] folder" / "checkpoint [1]"
+    index, data = path.with_name(f"{path.name}.index"), path.with_name(f"{path.name}.data-00000-of-00001")
+    part = {"file": path, "folder": path / "a" / "b", "prefix": index, "index": data, "data": index}[kind]
+    path = {"index": index, "data": data}.get(kind, path)
     part.parent.mkdir(parents=True, exist_ok=True)
     part.write_bytes(b"one")
     before = pipeline._hash_checkpoint(path)
