@@ -10,9 +10,10 @@ from __future__ import annotations
 import glob
 import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import tensorflow as tf
 from keras.protobuf.saved_metadata_pb2 import SavedMetadata
@@ -127,7 +128,8 @@ class _Tree:
                 continue
             seen.add(node)
             for entry in self.graph.nodes[node].attributes:
-                keys[entry.full_name or names.get(node, entry.checkpoint_key)] = entry.checkpoint_key
+                name = entry.full_name or names.get(node, entry.checkpoint_key)
+                keys[entry.checkpoint_key if name in keys else name] = entry.checkpoint_key  # a second one is left over
             waiting += self._children(node).values()
         return keys
 
@@ -147,17 +149,20 @@ class _Tree:
         return made
 
     def refuse_more_layers(self, model: tf.keras.Model) -> None:
-        """Refuse a model with more layers than the network; what such a layer does is not in the file.
+        """Refuse a model with other layers among those with weights; what such a layer does is not in the file.
 
         Raises:
             CheckpointError: It has.
         """
-        found, models = self._count_layers(self.root)
-        if found > len(model.layers) + models - 1:  # each inner model has an input layer of its own
-            raise CheckpointError(
-                f"`checkpoint` must be of the legacy network's {len(model.layers)} layers, got {found}: one more than the "
-                f"network has, without weights, such as Rescaling, computes something else; train the network without it"
-            )
+        weighted = _weighted_layers(model)
+        known = _count_between(model.layers, weighted)
+        found = _count_between(list(self._layers(self.root)), self.leaves)
+        for layer, expected, number in zip([*weighted, model], known, found, strict=False):
+            if number > expected:
+                raise CheckpointError(
+                    f"`checkpoint` must be of the legacy network, got {number} layers instead of {expected} between "
+                    f"{layer.name} and what is before it: one such as Rescaling has no weights and computes something else"
+                )
 
     def _find_model(self, path: Path) -> int:
         """The first object with counted layers on each way from the root, past optimizers; there must be one."""
@@ -195,14 +200,27 @@ class _Tree:
         for child in self._weighted(node):
             yield from self._weighted_leaves(child) if self._weighted(child) else [child]
 
-    def _count_layers(self, node: int) -> tuple[int, int]:
-        """The number of layers below a model that are no models, and the number of models."""
-        layers, models = 0, 1
-        for name, child in self._children(node).items():
-            if re.fullmatch(r"layer-\d+", name):
-                below = self._count_layers(child) if self._weighted(child) else (1, 0)
-                layers, models = layers + below[0], models + below[1]
-        return layers, models
+    def _layers(self, node: int) -> Iterator[int]:
+        """The layers of a model in their order, those of an inner model in its place, without its input layer."""
+        children = self._children(node)
+        numbered = sorted((name for name in children if re.fullmatch(r"layer-\d+", name)), key=lambda name: int(name[6:]))
+        for name in numbered:
+            if self._weighted(children[name]):
+                below = list(self._layers(children[name]))
+                yield from below if below[0] in self.leaves else below[1:]
+            else:
+                yield children[name]
+
+
+def _count_between(layers: Sequence[Any], weighted: Sequence[Any]) -> list[int]:
+    """The number of layers without weights before each layer with weights, and after the last."""
+    counts = [0]
+    for layer in layers:
+        if layer in weighted:
+            counts.append(0)
+        else:
+            counts[-1] += 1
+    return counts
 
 
 def _weighted_layers(model: tf.keras.Model) -> list[tf.keras.layers.Layer]:

@@ -97,6 +97,16 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
     raise _refusal(path, *_describe(path, magic))
 
 
+def refuse_pointer(path: Path) -> None:
+    """Refuse what Git LFS has left in a file's place.
+
+    Raises:
+        WeightsError: It is that.
+    """
+    if path.is_file() and (magic := _read_magic(path)) == LFS_MAGIC:
+        raise _refusal(path, *_describe(path, magic))
+
+
 def _describe(path: Path, magic: bytes) -> tuple[str, str]:
     """Return what a file is that cannot be read, and what to do."""
     if magic.startswith(LFS_MAGIC):

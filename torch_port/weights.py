@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from torch_port import __version__
-from torch_port.checkpoints import read_checkpoint, read_legacy_weights
+from torch_port.checkpoints import read_checkpoint, read_legacy_weights, refuse_pointer
 from torch_port.errors import WeightsError
 from torch_port.model import Classifier, ResNet50V2, make_model
 from torch_port.names import CLASSES
@@ -109,6 +109,7 @@ def load_checkpoint(
     Raises:
         WeightsError: As ``read_safetensors`` or ``load_legacy_file``.
     """
+    refuse_pointer(Path(path))
     if Path(path).suffix == ".safetensors":
         return read_safetensors(path, arch, num_classes, classes=classes, image_scale=image_scale)
     model = make_model(arch, num_classes)

@@ -129,7 +129,7 @@ def rewrite(
     ("change", "message"),
     [
         (lose, "got 1 missing: conv2_block1_2_conv/kernel"),
-        (add, "got 1 left over: more|Keras loads otherwise"),
+        (add, "got 1 left over: more"),
         (swap, ""),
         (misname, "got 2 that Keras loads otherwise or not at all: conv2_block1_2_conv/kernel, conv2_block2_2_conv/kernel"),
     ],
@@ -166,7 +166,7 @@ def test_a_rescaled_model_is_another_function(tmp_path, other):
     hidden = tf.keras.layers.Dropout(0.5)(hidden)
     model = tf.keras.Model(inputs, tf.keras.layers.Dense(3, activation="softmax", name="last_dense")(hidden))
     model.save_weights(str(tmp_path / "weights"))
-    refuse(other, tmp_path / "weights", "must be of the legacy network's 194 layers, got 195")
+    refuse(other, tmp_path / "weights", "must be of the legacy network, got 3 layers instead of 2 between conv1_conv and")
     model.save(tmp_path / "saved", save_traces=False)
     refuse(other, tmp_path / "saved", "must be of the legacy network, got rescaling: no layer of the legacy network")
 

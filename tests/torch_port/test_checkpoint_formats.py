@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from tests.checkpoints import fixtures
 from torch_port.errors import WeightsError
 from torch_port.model import ResNet50V2
 from torch_port.weight_table import TABLE
-from torch_port.weights import load_legacy_file
+from torch_port.weights import load_checkpoint, load_legacy_file
 
 
 @pytest.fixture(scope="module")
@@ -75,9 +76,10 @@ def test_tensorflow_checkpoints_are_sent_to_export(unpacked, model):
 
 
 def test_a_pointer_of_git_lfs_is_said_to_be_one(model, tmp_path):
-    (tmp_path / "model.keras").write_text("version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 9\n")
-    with pytest.raises(WeightsError, match=r"got a Git LFS pointer instead of the file in .*; run `git lfs pull`"):
-        load_legacy_file(model, tmp_path / "model.keras")
+    for name, load in (("model.keras", partial(load_legacy_file, model)), ("port.safetensors", load_checkpoint)):
+        (tmp_path / name).write_text("version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 9\n")
+        with pytest.raises(WeightsError, match=r"got a Git LFS pointer instead of the file in .*; run `git lfs pull`"):
+            load(tmp_path / name)
 
 
 def test_weights_in_shards_are_refused(model, tmp_path):
