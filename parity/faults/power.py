@@ -116,7 +116,7 @@ _PROBES = (
     PowerProbe(
         gate="optimizer",
         sentence="relative change of Adam's step",
-        plant=_scaled("optimizer:KerasAdam._update", "(parameters, change)", "(parameters, change, alpha=1 + AMOUNT)"),
+        plant=_scaled("optimizer:KerasAdam._update", "value=-learning_rate", "value=-learning_rate * (1 + AMOUNT)"),
     ),
     PowerProbe(
         gate="bn_state",
