@@ -13,6 +13,8 @@ from tensorflow.core.protobuf.trackable_object_graph_pb2 import TrackableObjectG
 
 from legacy_tf import export, models
 from legacy_tf.export import CheckpointError
+from legacy_tf.network_checks import FileLayer, list_network_faults
+from legacy_tf.numbered_weights import name_groups
 from tests.checkpoints import fixtures
 
 GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
@@ -187,3 +189,24 @@ def test_weights_in_shards_are_refused(other, tmp_path):
     (tmp_path / "w_00000.weights.h5").write_bytes(b"\x89HDF\r\n\x1a\n")
     for name in ("w.weights.json", "w_00000.weights.h5"):
         refuse(other, tmp_path / name, r"got weights in several files \(shards\).*without max_shard_size")
+
+
+@pytest.mark.parametrize(
+    ("layer", "fault"),
+    [
+        (FileLayer("dense", "last_dense", {"activation": "linear"}), "last_dense: activation 'linear' instead of 'softmax'"),
+        (FileLayer("batch_normalization", "post_bn", {"epsilon": 1e-3}), "post_bn: epsilon 0.001 instead of 1.001e-05"),
+        (FileLayer("lambda"), "lambda: no layer of the legacy network, which would compute something else without it"),
+        (FileLayer("", "dropout_3"), None),
+        (FileLayer("", "global_average_pooling2d"), None),
+    ],
+)
+def test_what_computes_something_else_is_said(other, layer, fault):
+    found = [line for line in list_network_faults([layer], other) if "layers instead of" not in line]
+    assert found == ([] if fault is None else [fault])
+
+
+def test_layers_of_one_class_in_two_models_have_no_order():
+    known = [FileLayer("dense", "prev_dense"), FileLayer("dense", "last_dense")]
+    with pytest.raises(CheckpointError, match=r"all dense layers in one model, .* got 2 models .* as \.keras"):
+        name_groups(["sequential", "sequential/layers/dense", "dense"], None, known)
