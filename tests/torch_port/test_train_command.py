@@ -32,6 +32,8 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 SEED, EPOCHS = 3, 3
 SMALL = ("--image-scale", "0.03", "--batch-size", "4", "--weights", "none", "--device", "cpu", "--epochs", str(EPOCHS))
 
+INTERRUPTED = "interrupted; --resume goes on from the last whole epoch"
+
 
 def words_of(data: Path, out: Path, *more: str) -> list[str]:
     return ["train", "--data", str(data), "--out", str(out), *SMALL, "--seed", str(SEED), *more]
@@ -243,7 +245,7 @@ def test_an_interrupted_training_leaves_no_decoded_images(
     (os.killpg if everyone else os.kill)(process.pid, end)
     _, stderr = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert stderr.splitlines()[-1] == "interrupted"
+    assert stderr.splitlines()[-1] == INTERRUPTED
     assert "error: " not in stderr
     assert not (out / "decoded_images").exists()
 
@@ -257,7 +259,7 @@ def test_a_training_that_is_terminated_beside_its_epochs_leaves_no_decoded_image
     _, stderr = process.communicate(timeout=60)
     assert not (out / "decoded_images").exists()
     # A command that had just ended has nothing left to put away, and the signal ends its process.
-    ends = {130: "interrupted", -signal.SIGTERM: stderr.splitlines()[-1]}
+    ends = {130: INTERRUPTED, -signal.SIGTERM: stderr.splitlines()[-1]}
     assert stderr.splitlines()[-1] == ends[process.returncode]
 
 
