@@ -48,7 +48,7 @@ def test_a_new_key_replaces_nothing(tmp_path: Path):
 
 def test_a_key_that_cannot_be_written_is_bad_input(tmp_path: Path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(BadInputError, match="must be a new file"):
+    with pytest.raises(BadInputError, match=r"must be one that can be written, got .File exists. in .*file"):
         make_key(tmp_path / "file" / "ada.pem")
 
 
