@@ -86,7 +86,7 @@ def _add_train(commands: argparse._SubParsersAction) -> None:
         help="divide the learning rate by 10 after so many epochs without progress (default %(default)s)",
     )
     parser.add_argument("--learning-rate", type=float, default=1e-4, help="of Adam (default %(default)s)")
-    parser.add_argument("--seed", type=int, help="seed of weights and dropout; the publication has none")
+    parser.add_argument("--seed", type=_seed, help="seed of weights and dropout; the publication has none")
     parser.add_argument("--out", metavar="DIR", help="folder for weights, curves and figures (default logs/<time>)")
 
 
@@ -104,7 +104,7 @@ def _add_gradcam(commands: argparse._SubParsersAction) -> None:
     _add_checkpoint(parser)
     _add_splits(parser, "test")
     parser.add_argument("--samples", type=_positive, default=8, help="number of images (default %(default)s)")
-    parser.add_argument("--seed", type=int, default=17, help="seed of their choice (default %(default)s)")
+    parser.add_argument("--seed", type=_seed, default=17, help="seed of their choice (default %(default)s)")
     parser.add_argument(
         "--mask-thresh",
         type=float,
@@ -189,6 +189,12 @@ def _add_splits(parser: argparse.ArgumentParser, default: str) -> None:
 def _positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"must be a whole number of at least 1, got {text!r}")
+    return int(text)
+
+
+def _seed(text: str) -> int:
+    if not text.isdecimal() or int(text) >= 1 << 32:
+        raise argparse.ArgumentTypeError(f"must be a whole number from 0 to 2**32 - 1, got {text!r}")
     return int(text)
 
 

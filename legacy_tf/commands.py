@@ -33,6 +33,10 @@ def run_train(options: Namespace) -> None:
         tf.keras.utils.set_random_seed(options.seed)
     results = Results(options.out or traintest.get_logdir(models.NAME), "train")
     out = results.folder
+    if set(str(out)) & set("[]{}*?"):
+        raise InputError(
+            f"`--out` must be a path that Keras does not take for a pattern, got {str(out)!r}; give one without [ ] {{ }} * ?"
+        )
     results.refuse_others([*KERAS_FILES, KERAS_SCRATCH, "history.json", "curves.png", *EVALUATION_FILES])
     made, class_names = _make_generators(options, datasets.SPLITS)
     absent = [name for label, name in enumerate(class_names) if label not in made["train"].labels]

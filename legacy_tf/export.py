@@ -108,7 +108,10 @@ def _check_contents(model: tf.keras.Model, contents: Contents, path: str | os.Pa
             if arrays[name].shape != shapes[name]
         ],
         "of a type that is no float": [name for name in shared if name not in numeric],
-        "with NaN or infinity": [name for name in numeric if not np.isfinite(arrays[name]).all()],
+        "with NaN or infinity": [name for name in numeric if not _is_finite(arrays[name])],
+        "negative, which no variance is": [
+            name for name in numeric if name.endswith("/moving_variance") and (arrays[name] < 0).any()
+        ],
     }
     found = "; ".join(f"{len(names)} {what}: {_shorten(names)}" for what, names in faults.items() if names)
     functions = list_network_faults(contents.layers, model)
@@ -119,6 +122,12 @@ def _check_contents(model: tf.keras.Model, contents: Contents, path: str | os.Pa
             f"checkpoint `{path}` must hold exactly the {len(shapes)} weights of the legacy ResNet50V2 model "
             f"with {model.output_shape[-1]} classes, got {found}"
         )
+
+
+def _is_finite(array: np.ndarray) -> bool:
+    """As float32, which the network is of."""
+    with np.errstate(over="ignore"):
+        return bool(np.isfinite(array.astype(np.float32)).all())
 
 
 def _shorten(names: list[str], shown: int = 4) -> str:

@@ -43,6 +43,8 @@ def find_reader(path: Path) -> Reader:
         return _tensorflow_reader(prefix, path)
     prefix = path.with_suffix("") if path.suffix == ".index" or ".data-" in path.suffix else path
     if prefix.with_name(prefix.name + ".index").is_file():
+        if prefix == path and path.is_file():
+            raise _refusal(path, "a file and a TensorFlow checkpoint of one name; name its .index file, or move one of them")
         return _tensorflow_reader(prefix, path)
     if not path.is_file():
         raise CheckpointError(f"checkpoint `{path}` must be a file or a folder, got nothing there")

@@ -152,8 +152,18 @@ class _Tree:
         """Refuse a model with other layers among those with weights; what such a layer does is not in the file.
 
         Raises:
-            CheckpointError: It has.
+            CheckpointError: It has, or may have: in front of an inner model there is a layer without weights. It is the input
+                layer or one such as Rescaling, which the file does not say. (The backbone itself, whose layers branch, is a
+                functional model and begins with its input layer.)
         """
+        for node in self._models(self.root):
+            first = self._numbered(node)[0]
+            if first not in self.leaves and not self._weighted(first) and self.leaves[0] not in self._weighted(node):
+                raise CheckpointError(
+                    "`checkpoint` must say that it is of the legacy network, got an inner model behind a layer without "
+                    "weights: a TensorFlow checkpoint does not say whether that is an input layer or one such as Rescaling; "
+                    "save the whole model with Keras as .keras or SavedModel"
+                )
         weighted = _weighted_layers(model)
         known = _count_between(model.layers, weighted)
         found = _count_between(list(self._layers(self.root)), self.leaves)
@@ -202,14 +212,24 @@ class _Tree:
 
     def _layers(self, node: int) -> Iterator[int]:
         """The layers of a model in their order, those of an inner model in its place, without its input layer."""
-        children = self._children(node)
-        numbered = sorted((name for name in children if re.fullmatch(r"layer-\d+", name)), key=lambda name: int(name[6:]))
-        for name in numbered:
-            if self._weighted(children[name]):
-                below = list(self._layers(children[name]))
+        for child in self._numbered(node):
+            if self._weighted(child):
+                below = list(self._layers(child))
                 yield from below if below[0] in self.leaves else below[1:]
             else:
-                yield children[name]
+                yield child
+
+    def _models(self, node: int) -> Iterator[int]:
+        """A model and its inner models."""
+        yield node
+        for child in self._weighted(node):
+            if self._weighted(child):
+                yield from self._models(child)
+
+    def _numbered(self, node: int) -> list[int]:
+        children = self._children(node)
+        names = sorted((name for name in children if re.fullmatch(r"layer-\d+", name)), key=lambda name: int(name[6:]))
+        return [children[name] for name in names]
 
 
 def _count_between(layers: Sequence[Any], weighted: Sequence[Any]) -> list[int]:

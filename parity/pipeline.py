@@ -247,9 +247,8 @@ def _hash_checkpoint(path: Path) -> str:
         path = path.with_suffix("")
     elif path.is_file():
         return hash_file(path)
-    files = sorted(item for item in path.rglob("*") if item.is_file()) if path.is_dir() else sorted(
-        path.parent.glob(f"{glob.escape(path.name)}.*")
-    )  # fmt: skip
+    found = path.rglob("*") if path.is_dir() else path.parent.glob(f"{glob.escape(path.name)}.*")
+    files = sorted(item for item in found if item.is_file())
     if not files:
         raise bad_input(
             "--checkpoint",

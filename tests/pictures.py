@@ -105,6 +105,7 @@ REFUSED: dict[str, tuple[Callable[[Path], object], str]] = {
     "a size that Pillow warns of": (lambda path: _claim_size(path, 10_000), "10000"),
     "a size that Pillow refuses": (lambda path: _claim_size(path, 65_000), "exceeds limit"),
     "a header alone": (lambda path: path.write_bytes(b"\xff\xd8\xff\xe0\x00\x10JFIF"), ""),
+    "a damaged header of another format": (lambda path: path.write_bytes(b"P6 1600 x 255\n"), ""),
     "a folder": (lambda path: (path.unlink(missing_ok=True), path.mkdir()), "folder"),
     "a pipe": (lambda path: (path.unlink(missing_ok=True), os.mkfifo(path)), "device"),
     "a device": (lambda path: _link(path, "/dev/zero"), "device"),

@@ -318,7 +318,7 @@ def _add_gradcam(commands: Any) -> None:
     command = commands.add_parser("gradcam", help="show what the network looks at; writes overlays and raw maps")
     _add_data_options(command)
     _add_checkpoint_options(command)
-    _add_splits_option(command)
+    _add_splits_option(command, "test")
     command.add_argument("--samples", type=int, default=8, metavar="N", help="images to explain (default: %(default)s)")
     command.add_argument(
         "--mask-thresh",
@@ -327,7 +327,7 @@ def _add_gradcam(commands: Any) -> None:
         help="map value from which an overlay is tinted (default: %(default)s)",
     )
     command.add_argument("--layer", default="conv5.block3.conv3", help="layer to explain (default: %(default)s)")
-    command.add_argument("--seed", type=int, default=17, help="seed of the choice of images (default: %(default)s)")
+    command.add_argument("--seed", type=_numpy_seed, default=17, help="seed of the choice of images (default: %(default)s)")
     command.set_defaults(run=run_gradcam)
 
 
@@ -385,8 +385,8 @@ def _add_checkpoint_options(command: argparse.ArgumentParser) -> None:
     )
 
 
-def _add_splits_option(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--splits", default="val,test", help=f"parts to use, of {','.join(SPLITS)} (default: %(default)s)")
+def _add_splits_option(command: argparse.ArgumentParser, default: str = "val,test") -> None:
+    command.add_argument("--splits", default=default, help=f"parts to use, of {','.join(SPLITS)} (default: %(default)s)")
 
 
 def _positive(text: str) -> int:
@@ -399,6 +399,12 @@ def _count(text: str) -> int:
     if not text.isdecimal():
         raise argparse.ArgumentTypeError(f"must be a whole number of at least 0, got {text!r}")
     return int(text)
+
+
+def _numpy_seed(text: str) -> int:
+    if (number := _count(text)) >= 1 << 32:
+        raise argparse.ArgumentTypeError(f"must be below 2**32, got {text!r}")
+    return number
 
 
 def _positive_number(text: str) -> float:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import json
+import lzma
 import re
 import zipfile
 import zlib
@@ -30,7 +31,10 @@ READABLE = "be an .npz of `python -m legacy_tf export`, a Keras .h5 file or a .k
 PICKLED = "pickled content, which is never loaded,"
 EXPORT = "export it with `python -m legacy_tf export`"
 SHARDED = ("weights in several files (shards)", "save them in one, without max_shard_size")
-DAMAGE = (OSError, ValueError, KeyError, TypeError, RuntimeError, EOFError, zipfile.BadZipFile, zlib.error)
+DAMAGE = (
+    OSError, ValueError, KeyError, TypeError, RuntimeError, EOFError, AttributeError, zipfile.BadZipFile, zlib.error,
+    lzma.LZMAError,
+)  # fmt: skip
 
 Arrays = dict[str, np.ndarray]
 Refused = dict[str, str]  # name of a tensor -> why it was not read
@@ -78,6 +82,8 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
     """
     path = Path(path)
     magic = _read_magic(path)
+    if path.with_name(f"{path.name}.index").is_file():
+        raise _refusal(path, "a file and a TensorFlow checkpoint of one name", "move one of them to another folder")
     if re.search(r"_\d{5}\.weights\.h5$", path.name) and list(path.parent.glob("*.weights.json")):
         raise _refusal(path, *SHARDED)
     try:

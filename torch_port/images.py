@@ -66,8 +66,8 @@ def _header_fault(path: str | Path) -> str:
                 kind, mode, (width, height) = image.format, image.mode, image.size
     except UnidentifiedImageError:
         return "not an image"
-    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
-        return getattr(error, "strerror", None) or str(error)
+    except Exception as error:  # Pillow's readers of other formats raise anything
+        return getattr(error, "strerror", None) or str(error) or type(error).__name__
     if kind not in ("JPEG", "MPO"):  # an MPO file is a JPEG file with a preview behind it
         return f"a {kind} file"
     if mode != "RGB":

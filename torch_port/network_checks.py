@@ -17,7 +17,6 @@ from torch_port.weight_table import BATCH_NORM, BLOCKS_OF_STAGE, CONV, DENSE, LA
 # Class of a Keras layer, as file groups spell it -> its tensors in the order in which the file numbers them.
 NUMBERED_TENSORS = {kind.keras: tuple(kind.tensors) for kind in (CONV, DENSE, BATCH_NORM)}
 FREE = ("input_layer", "dropout")  # without effect on what the trained network computes
-CONTAINERS = ("functional", "sequential", "model")  # models as layers of a model
 
 _PLAIN = {"strides": [1, 1], "padding": "valid", "dilation_rate": [1, 1], "groups": 1, "activation": "linear"}
 _SETTINGS: dict[str, dict[str, Any]] = {

@@ -41,6 +41,6 @@ def fit_history(side: LegacySide, head: Any, *epochs: Sequence[Batch]) -> dict[s
     """Return the history of training and validating on epochs of (logits, labels) batches by the legacy's ``train_model``."""
     hidden = [[(make_hidden(logits), labels) for logits, labels in batches] for batches in epochs]
     datasets = make_dataset(*hidden), make_dataset(*hidden)
-    with tempfile.TemporaryDirectory(dir=side.workspace.folder) as folder:
+    with tempfile.TemporaryDirectory() as folder:
         history = traintest.train_model(head, *datasets, CLASS_WEIGHTS, f"{folder}/best_weights", len(epochs))
     return {name: [float(value) for value in values] for name, values in history.history.items()}

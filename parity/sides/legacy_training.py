@@ -73,7 +73,8 @@ def _train(side: LegacySide) -> TrainingRun:
                 with dropout_mask(model, masks[0]):
                     run.predictions = model(batches[0][0].astype(np.float64), training=True).numpy()
 
-        with tempfile.TemporaryDirectory(dir=side.workspace.folder) as folder, watched(model, masks, on_step):
+        # Not in the run's folder: Keras takes a name with [ ] for a pattern.
+        with tempfile.TemporaryDirectory() as folder, watched(model, masks, on_step):
             data, val_data = make_dataset(batches), make_dataset([val_batch])
             traintest.train_model(model, data, val_data, CLASS_WEIGHTS, f"{folder}/best_weights", EPOCHS)
     return run

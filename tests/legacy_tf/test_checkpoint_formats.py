@@ -173,6 +173,42 @@ def test_a_rescaled_model_is_another_function(tmp_path, other):
     refuse(other, tmp_path / "saved", "must be of the legacy network, got rescaling: no layer of the legacy network")
 
 
+def head_of(*front: tf.keras.layers.Layer) -> list[tf.keras.layers.Layer]:
+    dense = tf.keras.layers.Dense
+    return [*front, dense(256, "relu", name="prev_dense"), tf.keras.layers.Dropout(0.5), dense(3, "softmax", name="last_dense")]
+
+
+def test_a_layer_in_front_of_an_inner_model_may_compute_something(tmp_path, other):
+    """Its file is like that of an input layer."""
+    shape = (64, 64, 3)
+    rescaling = tf.keras.layers.Rescaling(2.0, offset=-1)
+    base = tf.keras.applications.ResNet50V2(include_top=False, weights=None, pooling="avg", input_shape=shape)
+    input_layer = tf.keras.Input(shape)
+    for number, layers in enumerate(
+        (
+            [input_layer, rescaling, base, *head_of()],
+            [input_layer, tf.keras.Sequential([rescaling, base]), *head_of()],
+            [input_layer, base, tf.keras.Sequential(head_of(tf.keras.layers.Activation("tanh")))],
+        )
+    ):
+        model = tf.keras.Sequential(layers)
+        model.build((None, *shape))
+        model.save_weights(str(tmp_path / f"weights{number}"))
+        refuse(other, tmp_path / f"weights{number}", "got an inner model behind a layer without weights")
+    plain = tf.keras.Sequential([input_layer, base, *head_of()])
+    plain.save_weights(str(tmp_path / "plain"))
+    export.load_checkpoint(other, tmp_path / "plain")
+    np.testing.assert_array_equal(other.get_layer("conv1_conv").kernel, base.get_layer("conv1_conv").kernel)
+
+
+def test_two_checkpoints_of_one_name_are_refused(tmp_path, other):
+    other.save_weights(str(tmp_path / "best"))
+    other.save_weights(str(tmp_path / "best.h5"))
+    (tmp_path / "best.h5").rename(tmp_path / "best")
+    refuse(other, tmp_path / "best", "got a file and a TensorFlow checkpoint of one name")
+    export.load_checkpoint(other, tmp_path / "best.index")
+
+
 @pytest.mark.parametrize("part", ["index", "data-00000-of-00001"])
 def test_a_pointer_of_git_lfs_is_said_to_be_one(other, tmp_path, part):
     pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 9\n"

@@ -66,6 +66,22 @@ def test_train_writes_weights_curves_history_and_figures(trained):
     assert {"loss", "lr", "metrics/MCC", "val_metrics/P@R_99"} <= set(history)
 
 
+@pytest.mark.parametrize("name", ["run [1]", "run{x}"])
+def test_a_folder_that_keras_takes_for_a_pattern_is_refused_before_training(dataset, tmp_path, capsys, name):
+    """It could be written, and not be read again."""
+    assert main(["train", "--data", str(dataset), "--out", str(tmp_path / name)]) == 2
+    assert "must be a path that Keras does not take for a pattern" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("seed", ["-1", "4294967296"])
+def test_a_seed_that_numpy_does_not_take(dataset, tmp_path, capsys, seed):
+    with pytest.raises(SystemExit) as ended:
+        main(["gradcam", "--data", str(dataset), "--checkpoint", "x", "--out", str(tmp_path), f"--seed={seed}"])
+    assert ended.value.code == 2
+    assert "must be a whole number from 0 to 2**32 - 1" in capsys.readouterr().err
+
+
 def test_a_class_without_training_images_is_refused_before_training(dataset, tmp_path, capsys):
     split = tmp_path / "own.csv"
     split.write_text("patient_id,split\n2,train\n4,train\n1,val\n9,test\n")

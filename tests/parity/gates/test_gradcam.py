@@ -201,6 +201,7 @@ def test_an_overlay_of_another_threshold_fails(run: HandmadeRun):
         ("zero", 0.0, "gradcam/none/fixture/zero/normalised/present"),
         ("negative", np.nan, "gradcam/none/fixture/negative/normalised/present"),
         ("negative", 1.0, "gradcam/float32/normalised/max_abs"),
+        ("mixed", 0.2, "gradcam/float32/normalised/max_abs"),  # as of a division by the largest magnitude
     ],
 )
 def test_a_made_up_map_that_the_port_normalises_otherwise_fails(run: HandmadeRun, name: str, value: float, check: str):
