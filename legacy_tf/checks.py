@@ -16,10 +16,9 @@ from PIL import Image, UnidentifiedImageError
 from . import generator
 from .errors import DatasetError, list_faults
 from .tables import Rows, read_table
+from .utils import RESOLUTIONS, SUBCLASSES
 
 COLUMNS = ("superclass", "subclass", "resolution", "image_id", "patient_id")
-SUBCLASSES = {"aca": ("bd", "md", "pd"), "nor": (), "scc": ("bd", "md", "pd")}
-RESOLUTIONS = ("20x", "40x")
 SPLITS = ("train", "val", "test")
 # Numbers as Python writes them, which fit into 64 bits: what else pandas reads as the same number is another patient.
 NUMBER = re.compile(r"0|-?[1-9][0-9]{0,17}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import tensorflow as tf
@@ -27,7 +27,7 @@ class Contents:
 
     arrays: Arrays
     layers: Sequence[FileLayer] = ()
-    load: Callable[[tf.keras.Model], None] | None = field(default=None)
+    load: Callable[[tf.keras.Model], None] | None = None
 
 
 def weight_name(variable: tf.Variable) -> str:

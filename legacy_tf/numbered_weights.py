@@ -45,7 +45,7 @@ def name_groups(groups: Sequence[str], layers: Sequence[FileLayer] | None, known
 
 def list_kinds(groups: Sequence[str]) -> list[FileLayer]:
     """Return the layers that groups stand for, by their class alone."""
-    return [FileLayer(_split(group)[0]) for group in groups if not _is_container(group, groups)]
+    return [FileLayer(find_kind(group)) for group in groups if not _is_container(group, groups)]
 
 
 def find_kind(group: str) -> str:

@@ -108,6 +108,7 @@ def _read_numbered(root: h5py.Group, model: tf.keras.Model, layers: Sequence[Fil
     places, datasets = _read_datasets(root)
     groups = sorted({place.rpartition("/vars")[0] for place in map(normalise, places) if "/vars" in place})
     named = name_groups(groups, layers, parse_model(model.to_json()))
+    weights = {layer.name: layer.weights for layer in model.layers}
     own_names = {normalise(place): _text(root[place].attrs["name"]) for place in places if "name" in root[place].attrs}
     arrays: Arrays = {}
     stored = {}
@@ -115,9 +116,9 @@ def _read_numbered(root: h5py.Group, model: tf.keras.Model, layers: Sequence[Fil
         group, _, index = normalise(place).rpartition("/vars/")
         if group.endswith("/seed_generator"):  # of random numbers, no weights
             continue
-        weights = model.get_layer(named[group]).weights if group in named and _has_layer(model, named[group]) else []
-        known = index.isdecimal() and int(index) < len(weights)
-        name = weight_name(weights[int(index)]) if known else f"{root.name.strip('/')}/{place}"
+        meant = weights.get(named.get(group, ""), [])
+        known = index.isdecimal() and int(index) < len(meant)
+        name = weight_name(meant[int(index)]) if known else f"{root.name.strip('/')}/{place}"
         said = own_names.get(f"{group}/vars", "")
         if known and said not in ("", named[group]):
             raise CheckpointError(
@@ -128,10 +129,6 @@ def _read_numbered(root: h5py.Group, model: tf.keras.Model, layers: Sequence[Fil
         stored[group, index] = array
     described = list_kinds(groups) if layers is None else [leaf for layer in layers for leaf in layer.leaves()]
     return Contents(arrays, described, lambda filled: load_numbered(filled, groups, stored, named))
-
-
-def _has_layer(model: tf.keras.Model, name: str) -> bool:
-    return any(layer.name == name for layer in model.layers)
 
 
 def _read_datasets(group: h5py.Group) -> tuple[list[str], Arrays]:

@@ -38,7 +38,7 @@ def name_groups(groups: Sequence[str], layers: Sequence[FileLayer] | None) -> di
 
 def list_kinds(groups: Sequence[str]) -> list[FileLayer]:
     """Return the layers that groups stand for, by their class alone."""
-    return [FileLayer(kind=_split(group)[0]) for group in groups if not _is_container(group, groups)]
+    return [FileLayer(kind=find_kind(group)) for group in groups if not _is_container(group, groups)]
 
 
 def find_kind(group: str) -> str:
@@ -88,7 +88,7 @@ def _pair_configured(prefix: str, groups: Sequence[str], layers: Sequence[FileLa
 
 def _pair_known(groups: Sequence[str]) -> Iterator[tuple[str, str]]:
     for kind in NUMBERED_TENSORS:
-        homes = {group.rpartition("/")[0] for group in groups if _split(group)[0] == kind}
+        homes = {group.rpartition("/")[0] for group in groups if find_kind(group) == kind}
         if len(homes) > 1:
             raise WeightsError.about(
                 "checkpoint",
