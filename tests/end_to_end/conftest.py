@@ -49,10 +49,10 @@ class Finished:
 
 
 class TwoHalves(LoadScopeScheduling):
-    """Of two processes (pytest-xdist) one plants faults, the other does all that needs the `baseline`."""
+    """Of two processes (pytest-xdist) one does all that needs the `baseline`, the other plants faults and begins new runs."""
 
     def _split_scope(self, nodeid: str) -> str:
-        return "faults" if "test_faults.py" in nodeid else "runs"
+        return "new" if "test_faults.py" in nodeid or "test_new_runs.py" in nodeid else "runs"
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> TwoHalves:
@@ -81,6 +81,18 @@ def run_parity(folder: Path, words: Sequence[object], *, project: Path = PROJECT
     command = [sys.executable, "-m", "parity", "run", "--out", str(folder), *map(str, words)]
     done = subprocess.run(command, cwd=project, capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
     return Finished(done.returncode, done.stdout, done.stderr, folder)
+
+
+def nox(words: list[object], folder: Path) -> int:
+    """Run ``nox -s parity`` with the Python that runs the tests' own nox."""
+    python = os.environ.get("PARITY_NOX_PYTHON")
+    if python is None:
+        pytest.skip("not started by nox")
+    command = [python, "-m", "nox", "-s", "parity", "--", "--out", folder, *words]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("PARITY_", "NOX", "VIRTUAL_ENV"))}
+    return subprocess.run(
+        [*map(str, command)], cwd=PROJECT, capture_output=True, check=False, timeout=900, env=environment
+    ).returncode
 
 
 def interrupt_when(folder: Path, words: Sequence[object], appeared: Path) -> None:

@@ -132,7 +132,7 @@ def test_a_recording_cut_short_fails(baseline: Finished, words, tmp_path: Path):
     content = victim.read_bytes()
     victim.unlink()  # the original is linked: write a new file
     victim.write_bytes(content[:-64])
-    finished = run_parity(folder, words)
+    finished = run_parity(folder, [*words, "--gates", "blocks"])
     assert finished.code == 1
     assert finished.report["place"]["gate"] == "blocks"
     assert "cannot be read" in finished.report["place"]["words"]

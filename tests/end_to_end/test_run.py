@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import csv
-import os
 import re
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import jsonschema
@@ -19,7 +17,7 @@ from parity.report.schema import read_schema
 from parity.workspace import PROJECT
 from tests.places import contents_of
 
-from .conftest import STRANGE_ID, Finished, copy_run, run_parity
+from .conftest import STRANGE_ID, Finished, copy_run, nox, run_parity
 
 REQUIRED = (
     "freeze",
@@ -130,32 +128,6 @@ def test_what_is_mistyped_is_bad_input_and_changes_nothing_in_a_finished_run(bas
         assert contents_of(run) == before, "the report that was to be signed, and all else, is as it was"
 
 
-def test_a_patient_in_two_splits_fails_the_loader(baseline: Finished, words, cohort: Path, tmp_path: Path):
-    with (cohort / "data.csv").open(newline="") as file:
-        patients = {row["patient_id"]: row["superclass"] for row in csv.DictReader(file)}
-    by_class = {name: [p for p, c in patients.items() if c == name] for name in ("aca", "nor", "scc")}
-    rows = [(group[i], split) for group in by_class.values() for i, split in enumerate(("train", "val", "test"))]
-    rows.append((by_class["nor"][0], "test"))
-    split = tmp_path / "my split.csv"
-    split.write_text("patient_id,split\n" + "".join(f"{patient},{name}\n" for patient, name in rows))
-    finished = run_parity(tmp_path / "run", [*words, "--split", split, "--gates", "loader"])
-    assert finished.code == 1, finished.stderr
-    assert finished.report["place"]["gate"] == "loader"
-    assert f"patient {by_class['nor'][0]} in train and test" in finished.report["place"]["words"]
-
-
-def nox(words: list[object], folder: Path) -> int:
-    """Run ``nox -s parity`` with the Python that runs the tests' own nox."""
-    python = os.environ.get("PARITY_NOX_PYTHON")
-    if python is None:
-        pytest.skip("not started by nox")
-    command = [python, "-m", "nox", "-s", "parity", "--", "--out", folder, *words]
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("PARITY_", "NOX", "VIRTUAL_ENV"))}
-    return subprocess.run(
-        [*map(str, command)], cwd=PROJECT, capture_output=True, check=False, timeout=900, env=environment
-    ).returncode
-
-
 def test_exit_code_0_through_nox(baseline: Finished, words):
     assert nox(words, baseline.folder) == 0
 
@@ -167,10 +139,6 @@ def test_exit_code_1_a_changed_witness_fails_at_freeze(baseline: Finished, words
     finished = Finished(1, "", "", folder)
     assert finished.report["place"]["gate"] == "freeze"
     assert "witness" in finished.report["place"]["words"]
-
-
-def test_exit_code_2_through_nox(words, tmp_path: Path):
-    assert nox([*words, "--data", tmp_path / "nowhere"], tmp_path / "run") == 2
 
 
 @pytest.mark.slow  # a whole run; `tests/parity` asks the gate for its verdict, and the run for its exit code
@@ -209,28 +177,6 @@ def test_a_folder_in_use_is_refused(baseline: Finished, words):
     assert "no other run uses" in finished.stderr
 
 
-def test_a_terminated_run_leaves_no_process_and_says_how_to_go_on(words, tmp_path: Path):
-    """While the port is recorded and the legacy's `evaluate` runs beside it; the signal reaches the command alone."""
-    folder = tmp_path / "run"
-    command = [sys.executable, "-m", "parity", "run", "--out", folder, *words, "--gates", "freeze,decode,decisions"]
-    process = subprocess.Popen(
-        [*map(str, command)], cwd=PROJECT, stderr=subprocess.PIPE, text=True, start_new_session=True
-    )  # fmt: skip
-    logs = [folder / "log" / name for name in ("legacy-evaluate.txt", "port.txt")]
-    deadline = time.monotonic() + 300
-    while not all(log.exists() for log in logs) and process.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.05)
-    process.terminate()
-    _, stderr = process.communicate(timeout=15)
-    assert process.returncode == 130, stderr
-    assert stderr.endswith("\nparity: interrupted; the same command resumes\n")
-    assert "Traceback" not in stderr
-    assert (folder / "legacy" / "decode" / "manifest.json").exists()
-    assert not (folder / "report" / "report.json").exists()
-    with pytest.raises(ProcessLookupError):
-        os.killpg(process.pid, 0)
-
-
 def test_strange_file_names_go_through_and_are_escaped(baseline: Finished):
     name = f"nor_20x_{STRANGE_ID}.jpg"
     assert name in [row["image"] for row in baseline.report["ledger"]]
@@ -248,31 +194,3 @@ def test_training_images_can_be_evaluated_too(baseline: Finished, words, tmp_pat
     assert finished.code == 4, finished.stdout + finished.stderr
     assert finished.verdicts()["preprocess"] == "PASS"
     assert finished.verdicts()["decisions"] == "PASS"
-
-
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [(b"\x80\x04\x95pickled", "checkpoint"), (b"\x89HDF\r\n\x1a\n truncated", "checkpoint")],
-    ids=["pickle", "truncated"],
-)
-def test_a_checkpoint_that_cannot_be_used_is_bad_input(words, tmp_path: Path, content: bytes, message: str):
-    path = tmp_path / "bad.h5"
-    path.write_bytes(content)
-    finished = run_parity(tmp_path / "run", [*words, "--checkpoint", path, "--gates", "decode"])
-    assert finished.code == 2
-    assert message in finished.stderr
-    assert "Traceback" not in finished.stderr
-    assert not (tmp_path / "run").exists()
-
-
-def test_patients_outside_the_published_split_are_told_of_the_random_one(words, cohort: Path, tmp_path: Path):
-    data = tmp_path / "data"
-    data.mkdir()
-    (data / "images").symlink_to(cohort / "images")
-    rows = (cohort / "data.csv").read_text(encoding="utf-8").splitlines()
-    rows[1] = rows[1].rpartition(",")[0] + ",99"
-    (data / "data.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
-    finished = run_parity(tmp_path / "run", [*words, "--data", data, "--gates", "decode"])
-    assert finished.code == 2
-    assert "99" in finished.stderr
-    assert "--split random" in finished.stderr

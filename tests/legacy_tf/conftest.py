@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -13,6 +14,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+# TensorFlow says that reading the images is not eager.
+NOT_ALL_EAGER = pytest.mark.filterwarnings("ignore:Even though the `tf.config:UserWarning")
 COLUMNS = ("superclass", "subclass", "resolution", "image_id", "patient_id")
 
 # Three training, validation and test images each, and names that have to survive csv, shells and web pages.
@@ -77,6 +80,16 @@ def own_dataset(dataset: Path, tmp_path: Path) -> Path:
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(source.read_bytes())
     return own
+
+
+@pytest.fixture(scope="module")
+def eager() -> Iterator[None]:
+    """Compute without graphs: making one takes 15 s, as long as dozens of the steps here. `test_main` trains with graphs."""
+    import tensorflow as tf
+
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
 
 
 @pytest.fixture(scope="session")

@@ -20,8 +20,9 @@ from legacy_tf.export import weight_name
 from legacy_tf.results import Results, whole_file
 from tests.places import FULL_DISKS, contents_of, full_disk, read_only
 
-from .conftest import ROWS, image_name
+from .conftest import NOT_ALL_EAGER, ROWS, image_name
 
+pytestmark = [pytest.mark.usefixtures("eager"), NOT_ALL_EAGER]
 SCALE = ("--image-scale", "0.04", "--batch-size", "3", "--device", "cpu")
 STEMS = [Path(image_name(row)).stem for row in ROWS[6:]]  # of test
 
