@@ -132,4 +132,4 @@ def _plain(key: str, value: Any) -> Any:
 def _kind_of_name(name: str, known: dict[str, FileLayer]) -> str:
     """Return the class of a layer of which only the name is known: the network's own, or a name that Keras makes of a class."""
     made = re.sub(r"_\d+$", "", name)
-    return known[name].kind if name in known else {"input": "input_layer"}.get(made, made)
+    return known[name].kind if name in known else {"input": "input_layer", "dpout": "dropout"}.get(made, made)

@@ -234,6 +234,7 @@ def test_weights_in_shards_are_refused(other, tmp_path):
         (FileLayer("batch_normalization", "post_bn", {"epsilon": 1e-3}), "post_bn: epsilon 0.001 instead of 1.001e-05"),
         (FileLayer("lambda"), "lambda: no layer of the legacy network, which would compute something else without it"),
         (FileLayer("", "dropout_3"), None),
+        (FileLayer("", "dpout_1"), None),  # a second network of one process
         (FileLayer("", "global_average_pooling2d"), None),
     ],
 )

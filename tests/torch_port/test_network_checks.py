@@ -38,6 +38,7 @@ def test_what_computes_something_else_is_said(layer, fault):
         FileLayer(kind="input_layer"),
         FileLayer(kind="", name="input_1"),
         FileLayer(kind="", name="dropout_3"),
+        FileLayer(kind="", name="dpout_1"),  # a second network of one process
         FileLayer(kind="", name="max_pooling2d_7"),
         FileLayer(kind="", name="global_average_pooling2d"),
         FileLayer(kind="", name="conv5_block3_2_relu"),
