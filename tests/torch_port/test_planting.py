@@ -8,7 +8,8 @@ import pytest
 
 from parity.faults.catalogue import all_faults
 from parity.faults.fault import Fault
-from parity.faults.planting import Edit, Swap, _innermost, find
+from parity.faults.planting import Edit, Swap, find
+from parity.faults.reach import innermost
 from parity.faults.power import PROBES
 from parity.workspace import Workspace
 
@@ -29,7 +30,7 @@ def test_a_fault_fits_the_code_and_leaves_no_trace(fault: Fault, tmp_path: Path)
 def current(plant: Edit | Swap) -> object:
     """Return what runs now where the fault is planted; None where an attribute is only put by it."""
     if isinstance(plant, Edit):
-        return _innermost(find(plant.where), plant.where).__code__
+        return innermost(find(plant.where), plant.where).__code__
     module, _, path = plant.where.partition(":")
     parents, _, name = path.rpartition(".")
     return vars(find(f"{module}:{parents}")).get(name)
