@@ -81,7 +81,12 @@ class Worker:
         if self.limit_s is None:
             return self._ask(do, words)
         late = threading.Event()
-        timer = threading.Timer(self.limit_s, lambda: (late.set(), self._kill_group()))
+
+        def end() -> None:
+            late.set()
+            self._kill_group()
+
+        timer = threading.Timer(self.limit_s, end)
         timer.start()
         try:
             return self._ask(do, words)

@@ -8,6 +8,7 @@ import os
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -131,7 +132,7 @@ def trace_lines(choice: Choice, suite: Suite, listen: Listener) -> dict[str, Ste
     with Workers(choice.out / LOG, os.cpu_count() or 1, choice.limit_s) as workers:
         for done, gate in enumerate(gates):
             listen({"side": "faults", "step": "trace the correct port", "done": done, "of": len(gates)})
-            steps = results.find(f"lines/{gate}", lambda gate=gate: _trace(suite, gate, workers))["steps"]
+            steps = results.find(f"lines/{gate}", partial(_trace, suite, gate, workers))["steps"]
             short = {name.partition(".")[2]: {(first, last) for first, last in part} for name, part in steps.items()}
             found[gate] = short
     return found

@@ -1,4 +1,4 @@
-"""What the README says of a whole suite: a small scorecard that is committed, and known to be old when the code has moved on."""
+"""What the README says of a whole suite: a small scorecard that is committed, and is called old when the code has changed."""
 
 from __future__ import annotations
 

@@ -269,7 +269,7 @@ def swap(where: str, replacement: Any, *touches: str) -> Swap:
 
     Args:
         where: ``module:name`` in the port.
-        replacement: An object, ``module:name`` of one, or its name in the file that calls this or in `parity.faults.port_parts`.
+        replacement: An object, ``module:name`` of one, or a name in the calling file or in `parity.faults.port_parts`.
         touches: Functions of the port; none: unknown.
     """
     touched = frozenset(f"{PORT}.{name}" for name in touches) if touches else None
