@@ -117,7 +117,7 @@ class Edit:
         source = ast.get_source_segment(Path(module.__file__).read_text(encoding="utf-8"), statements[0]) or ""
         edited = self._edited(source)
         refuse_what_does_not_run(self.where, source, edited)
-        names = dict(vars(module))
+        names = {name: value for name, value in vars(module).items() if name != path}
         execute(edited, names, self.where)
         if path not in names:
             raise PlantingError(f"{self.where} must still be set after the edit")
