@@ -51,9 +51,10 @@ def check_faults(faults: Sequence[Fault], place: str) -> None:
         for what, name in (("id", fault.id), ("stage", fault.stage)):
             if not re.fullmatch(r"\w[\w.+-]*", name):
                 raise bad_input(what, "be letters, digits, _, -, + and points", name, place, "it names a file: choose another")
-        if (other := known.setdefault(fault.id, fault)) is not fault:
+        if other := known.get(fault.id):
             both = f"{other.stage} ({other.sentence}) and {fault.stage} ({fault.sentence})"
             raise bad_input("id", "be of one fault alone", fault.id, f"{place}: {both}", "name one of them otherwise")
+        known[fault.id] = fault
         for gate in fault.gates:
             if gate not in suite_gates():
                 must = f"be among {', '.join(suite_gates())}"
