@@ -159,8 +159,10 @@ def test_faults_of_ones_own_are_caught(subset: dict[str, Any], folder: Path, coh
     assert {row["id"]: row["first_failing_gate"] for row in scorecard["faults"]} == {
         "validation_images_flipped": "decode",
         "dense_layer_of_another_activation": "blocks",
+        "labels_smoothed": "loss",
+        "another_learning_rate": "optimizer",
     }
-    assert scorecard["score"] == {"detected": 2, "localised": 2, "of": 2}
+    assert scorecard["score"] == {"detected": 4, "localised": 4, "of": 4}
 
 
 @pytest.mark.parametrize(
