@@ -1,4 +1,4 @@
-"""Faults of one's own: ``nox -s faults -- --faults-from docs/own_faults.py``, with ``--data`` and ``--checkpoint`` on your images.
+"""Faults of one's own: ``nox -s faults -- --faults-from docs/own_faults.py``, on your images with ``--data``.
 
 Copy this file, and plant the mistake that you are afraid of. A plant is anything that takes the workspace of the run and
 returns a context manager: inside it the port is wrong, after it the port is as it was. `edit` changes a piece of the source of
