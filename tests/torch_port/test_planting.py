@@ -12,11 +12,12 @@ import torch
 from parity.faults.catalogue import all_faults
 from parity.faults.fault import Fault
 from parity.faults.planting import Edit, Swap, edit, find
+from parity.faults.port_lines import LinesRun
 from parity.faults.port_worker import PortWorker
 from parity.faults.power import PROBES
 from parity.faults.reach import innermost
 from parity.workspace import Workspace
-from torch_port import data, device_transforms, quirks, training
+from torch_port import data, device_transforms, losses, quirks, training
 
 FAULTS = [*all_faults(), *(probe.fault(1e-3) for probe in PROBES.values())]
 IMAGE = torch.from_numpy(np.random.default_rng(3).integers(0, 256, (3, 12, 16), dtype=np.uint8))
@@ -91,3 +92,17 @@ def test_a_warm_process_names_every_fault_that_does_not_fit(tmp_path: Path):
     assert "must contain 'no such text' once, found 0 times" in unfit["gone"]
     assert "no_such_function must name something" in unfit["misspelt"]
     assert "threads cannot be called: too many positional arguments" in unfit["given_too_much"]
+
+
+def test_steps_from_line_to_line_are_noted_of_the_port_alone():
+    def code_lines() -> set[int]:
+        return {line for *_, line in losses.make_class_weights.__code__.co_lines() if line}
+
+    with LinesRun() as run:
+        losses.make_class_weights(None, 3)
+        np.median([1.0, 2.0])
+    steps = run.steps()
+    assert {*steps} == {"torch_port.losses:make_class_weights"}
+    found = steps["torch_port.losses:make_class_weights"]
+    assert {line for step in found for line in step} <= {-1, *code_lines()}
+    assert [last for _, last in found if last == -1] == [-1]
