@@ -19,6 +19,7 @@ from types import FunctionType
 from typing import Any
 
 from parity.faults.reach import (
+    MAKERS,
     PARTS,
     PORT,
     PlantingError,
@@ -35,6 +36,7 @@ from parity.faults.sources import (
     compile_function,
     execute,
     find_assignments,
+    has_run_at_import,
     imported_from,
     is_function,
     refuse_what_does_not_run,
@@ -42,7 +44,6 @@ from parity.faults.sources import (
 from parity.workspace import Workspace
 
 Planter = Callable[[Workspace], AbstractContextManager[Any]]
-MAKERS = ("__init__", "__new__", "__post_init__")  # methods that run when an object is made
 _held: list[str] = []  # what is edited now
 
 
@@ -62,7 +63,8 @@ class Edit:
     @property
     def touches(self) -> frozenset[str] | None:
         """The only function whose behaviour changes; of a class, a constant or what has run at import: unknown."""
-        return frozenset({self.where}) if is_function(self.where) else None
+        known = is_function(self.where) and not has_run_at_import(self.where)
+        return frozenset({self.where}) if known else None
 
     @contextmanager
     def __call__(self, workspace: Workspace) -> Iterator[None]:

@@ -25,6 +25,7 @@ ABSENT = object()
 ANNOTATIONS = __import__("__future__").annotations.compiler_flag
 PORT, RECORDERS = "torch_port", "parity"
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
+MAKERS = ("__init__", "__new__", "__post_init__")  # methods that run when an object is made
 PARTS = ("__code__", "__defaults__", "__kwdefaults__")
 MADE_BY_TYPE = {"__dict__", "__weakref__", "__module__", "__doc__", "__qualname__", "__abstractmethods__", "_abc_impl"}
 
@@ -107,7 +108,9 @@ def parse_module(module: ModuleType) -> ast.Module:
 
 
 def evaluated(node: ast.AST) -> Iterator[ast.AST]:
-    """Yield what is evaluated when a statement runs: neither what a function does when it is called, nor annotations."""
+    """Yield what is evaluated when a module is imported: not what a function does when it is called, and no annotations."""
+    if isinstance(node, ast.If) and ast.unparse(node.test) == "__name__ == '__main__'":
+        return
     yield node
     for name, value in ast.iter_fields(node):
         if name not in ("annotation", "returns") and not (name == "body" and isinstance(node, FUNCTIONS)):
@@ -200,7 +203,7 @@ class Reach:
         value = vars(module).get(name, ABSENT)
         found = [(module, name)]
         for holder in self._modules:
-            for source, original, alias in _imports(str(holder.__file__), holder.__package__ or ""):
+            for source, original, alias in imports_by_value(str(holder.__file__), holder.__package__ or ""):
                 if (source, original) == (module.__name__, name) and vars(holder).get(alias) is value:
                     found.append((holder, alias))
         return found
@@ -208,8 +211,7 @@ class Reach:
     def _runs(self, statement: ast.stmt, name: str) -> bool:
         """Return whether a function, when it is called, or a class, when an object of it is made, calls a name itself."""
         if isinstance(statement, ast.ClassDef):
-            makers = ("__init__", "__new__", "__post_init__")
-            return any(self._runs(item, name) for item in statement.body if getattr(item, "name", "") in makers)
+            return any(self._runs(item, name) for item in statement.body if getattr(item, "name", "") in MAKERS)
         if not isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef)):
             return False
         return any(uses(item, name, called=True) for item in statement.body)
@@ -278,7 +280,7 @@ class Reach:
 
 
 @cache
-def _imports(path: str, package: str) -> tuple[tuple[str, str, str], ...]:
+def imports_by_value(path: str, package: str) -> tuple[tuple[str, str, str], ...]:
     """Return what a module imports by value at its own level: module, name, and the name that it gives to it."""
     found = []
     for node in parse_file(path).body:

@@ -6,10 +6,20 @@ import ast
 import builtins
 import dis
 import textwrap
+from functools import cache
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
-from parity.faults.reach import PlantingError, compile_text, innermost, parse_file, parse_module
+from parity.faults.reach import (
+    MAKERS,
+    PlantingError,
+    compile_text,
+    evaluated,
+    imports_by_value,
+    innermost,
+    parse_file,
+    parse_module,
+)
 from parity.workspace import PROJECT
 
 
@@ -26,6 +36,50 @@ def is_function(where: str) -> bool:
             return node is not None
         body = getattr(node, "body", [])
     return False
+
+
+def called_names(node: ast.AST) -> set[str]:
+    """Return the names that a statement calls, or calls an attribute of, when it runs; decorators are called."""
+    found = set()
+    for part in evaluated(node):
+        calls = [part.func] if isinstance(part, ast.Call) else list(getattr(part, "decorator_list", ()))
+        names = [item.value if isinstance(item, ast.Attribute) else item for item in calls]
+        found |= {name.id for name in names if isinstance(name, ast.Name)}
+    return found
+
+
+def has_run_at_import(where: str) -> bool:
+    """Return whether a function, or the class that it belongs to, was called when the modules of its package were imported."""
+    module, _, path = where.partition(":")
+    return f"{module}:{path.partition('.')[0]}" in _called_at_import(module.partition(".")[0])
+
+
+@cache
+def _called_at_import(package: str) -> frozenset[str]:
+    """Return the functions and classes of a package of the project that its import calls, also through one another."""
+    calls: dict[str, set[str]] = {}
+    left: set[str] = set()
+    for file in sorted((PROJECT / package).glob("*.py")):
+        module, body = f"{package}.{file.stem}", parse_file(str(file)).body
+        known = {alias: f"{source}:{name}" for source, name, alias in imports_by_value(str(file), package)}
+        known |= {name: f"{module}:{name}" for node in body if (name := getattr(node, "name", ""))}
+        for node in body:
+            left |= {known[name] for name in called_names(node) & {*known}}
+            calls[f"{module}:{getattr(node, 'name', '')}"] = {
+                known[name] for item in _run_by_a_call(node) for name in called_names(item) & {*known}
+            }
+    found: set[str] = set()
+    while left:
+        found |= left
+        left = set().union(*(calls.get(name, set()) for name in left)) - found
+    return frozenset(found)
+
+
+def _run_by_a_call(node: ast.AST) -> list[ast.stmt]:
+    """Return the statements that run when a function is called, or an object of a class is made."""
+    if isinstance(node, ast.ClassDef):
+        return [item for part in node.body if getattr(part, "name", "") in MAKERS for item in _run_by_a_call(part)]
+    return list(node.body) if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) else []
 
 
 def find_assignments(body: list[ast.stmt], name: str) -> list[ast.stmt]:

@@ -94,6 +94,9 @@ def made():
 
 for _step in range(SIZE):
     pass
+
+if __name__ == "__main__":
+    print(twice(1), SIZE, AREA)
 """
 USER = """
 from {package}.numbers import DEFAULT, SIZE, Rules, twice as two
@@ -294,3 +297,18 @@ def test_what_an_edit_touches_is_known_of_functions_alone():
     assert Edit("torch_port.order:LegacyBatchSampler._item", (("a", "b"),)).touches is not None
     for where in ("torch_port.quirks:Quirks", "torch_port.quirks:DEFAULT", "torch_port.nothing_of_it:LEARNING_RATE"):
         assert (Edit(where, (("a", "b"),)).touches is None) == ("nothing" not in where)
+
+
+@pytest.mark.parametrize(
+    ("where", "known"),
+    [
+        ("weight_table:_layers", False),  # LAYERS is made by it
+        ("quirks:Quirks.__init__", False),  # DEFAULT is one
+        ("__main__:main", True),  # not by an import
+        ("losses:image_losses", True),
+        ("order:LegacyBatchSampler._item", True),
+        ("device_transforms:_channel_depths", True),  # cached, and called by nothing at import
+    ],
+)
+def test_what_has_run_at_import_may_touch_anything(where: str, known: bool):
+    assert (Edit(f"torch_port.{where}", (("a", "b"),)).touches is not None) is known
