@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -9,15 +10,15 @@ import typer
 
 from parity.console import show_progress
 from parity.contract import ARCHITECTURES, GATES, PROFILES, RESOLUTIONS, SPLITS
-from parity.faults.catalogue import all_faults, read_faults
-from parity.faults.fault import Tier
+from parity.faults.choice import Choice
+from parity.faults.coverage import run_coverage
+from parity.faults.kept import run_faults
+from parity.faults.pool import LIMIT_S
 from parity.faults.scorecard import FOLDER, SELECTION_FOLDER
-from parity.faults.scorecard import render as render_scorecard
-from parity.faults.suite import Choice, run_suite
 from parity.golden.guard import GuardOptions
 from parity.golden.guard import guard as run_guard
 from parity.judge import has_comparison
-from parity.options import choose_some, choose_word, choose_words, run_app
+from parity.options import choose_some, choose_word, choose_words, run_app, split_words
 from parity.pipeline import DEMO, Options, choose_device
 from parity.pipeline import run as run_pipeline
 from parity.report import read_report, render_console, render_diff, render_report
@@ -112,7 +113,20 @@ def faults(
     faults_from: Annotated[
         Path | None, typer.Option(help="Python file with faults of your own instead of the project's.")
     ] = None,
+    gates: Annotated[
+        str | None, typer.Option(help="Record exactly these gates, with commas, and go on after one has failed.")
+    ] = None,
+    data: Annotated[Path | None, typer.Option(help="Folder with data.csv and images/. Default: the embedded demo.")] = None,
+    checkpoint: Annotated[str, typer.Option(help="Keras checkpoint of any format. Needed with --data.")] = DEMO,
+    image_scale: Annotated[float | None, typer.Option(help="Network input as a fraction of 1200x1600. Default 0.08.")] = None,
+    limit: Annotated[float, typer.Option(min=1, help="Seconds that a gate may take with a fault in the port.")] = LIMIT_S,
     jobs: Annotated[int, typer.Option(min=0, help="Warm processes at a time. Default: one for each core.")] = 0,
+    coverage: Annotated[
+        bool, typer.Option("--coverage", help="Plant nothing: list the functions and branches that no gate runs.")
+    ] = False,
+    keep: Annotated[
+        Path | None, typer.Option(help="Write what the README says of a whole suite, or which gate runs what, to this file.")
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder. Default: runs/faults, of a choice runs/faults-selection.")] = None,
 ) -> None:
     """Plant known mistakes in the port, one at a time, and say which of them the gates catch, and where.
@@ -120,19 +134,23 @@ def faults(
     Without a choice of faults the suite also runs the correct port on other weights and images, and finds the smallest fault
     that each gate sees. Ends with 0 if everything is caught and nothing else is, else with 1; 2 for bad input.
     """
-    known = read_faults(faults_from) if faults_from else all_faults()
     choice = Choice(
-        only=choose_some("--only", only, tuple(fault.id for fault in known)),
-        stages=choose_some("--stage", stage, tuple(dict.fromkeys(fault.stage for fault in known))),
-        tiers=choose_some("--tier", tier, tuple(item.value for item in Tier)),
+        only=split_words("--only", only),
+        stages=split_words("--stage", stage),
+        tiers=split_words("--tier", tier),
         file=faults_from,
+        gates=split_words("--gates", gates),
+        data=data,
+        checkpoint=checkpoint,
+        image_scale=image_scale,
+        limit_s=limit,
         jobs=jobs,
-        out=(out or (SELECTION_FOLDER if only or stage or tier or faults_from else FOLDER)).resolve(),
     )
+    choice = replace(choice, out=(out or (FOLDER if choice.whole else SELECTION_FOLDER)).resolve())
     with show_progress() as listen:
-        scorecard = run_suite(choice, listen)
-    print(render_scorecard(scorecard, choice.out))
-    raise typer.Exit(1 if scorecard["shortcomings"] else 0)
+        text, shortcomings = run_coverage(choice, listen, keep) if coverage else run_faults(choice, listen, keep)
+    print(text)
+    raise typer.Exit(1 if shortcomings else 0)
 
 
 @app.command()

@@ -1,6 +1,8 @@
 """Bad input, as opposed to a parity mismatch (which is a result, never an exception)."""
 
 import re
+import traceback
+from typing import Any
 
 # What Python, C++, torch, TensorFlow, cuBLAS and cuDNN say of it, on a CPU and on a GPU.
 OUT_OF_MEMORY = re.compile(
@@ -29,3 +31,19 @@ def bad_input(subject: str, expectation: str, found: object, place: str, remedy:
 def is_out_of_memory(words: str) -> bool:
     """Return whether an error's words say that there was too little memory, which says nothing about the side."""
     return OUT_OF_MEMORY.search(words) is not None
+
+
+def describe_raised(error: BaseException) -> dict[str, Any]:
+    """Return an exception, and those that led to it: their words, their classes, and the file that raised them.
+
+    That is the file of the innermost frame; a ``__getattr__`` there only speaks for who asked.
+    """
+    chain: list[dict[str, Any]] = []
+    link: BaseException | None = error
+    while link is not None and len(chain) < 10:
+        frames = [frame for frame in traceback.extract_tb(link.__traceback__) if not frame.name.startswith("__getattr")]
+        types = [found.__name__ for found in type(link).__mro__]
+        said = f"{type(link).__name__}: {link}"[:1000]
+        chain.append({"said": said, "types": types, "file": frames[-1].filename if frames else ""})
+        link = link.__cause__ or (None if link.__suppress_context__ else link.__context__)
+    return {"chain": chain}

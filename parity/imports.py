@@ -32,6 +32,15 @@ def imported_files(project: Path, *names: str) -> set[Path]:
     return found
 
 
+def files_of_a_script(script: Path, project: Path) -> set[Path]:
+    """Return a file that is run by its path and all that it imports, beside it or in the project."""
+    own, names = {script}, set(_imported_names(script, ""))
+    for path in imported_files(script.parent, *names):
+        own.add(path)
+        names.update(_imported_names(path, ""))
+    return own | imported_files(project, *names)
+
+
 def _find(project: Path, name: str) -> Path | None:
     """Return the file of a module of the project; None for modules of others, functions and classes."""
     path = project.joinpath(*name.split("."))

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import threading
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -47,16 +49,19 @@ class Worker:
         program: Words after ``python -m``: a module whose ``main`` calls `serve`, and its arguments.
         log: File that takes everything the program prints; added to.
         environment: Variables that it is started with, over those of this process.
+        limit_s: How long a request may take; None: for ever.
     """
 
-    def __init__(self, side: str, program: Sequence[str], *, log: Path, environment: Mapping[str, str]) -> None:
+    def __init__(
+        self, side: str, program: Sequence[str], *, log: Path, environment: Mapping[str, str], limit_s: float | None = None
+    ) -> None:
         log.parent.mkdir(parents=True, exist_ok=True)
-        self.log = log
+        self.log, self.limit_s = log, limit_s
         variables = {**os.environ, **SHARE_GPU, "PYTHONPATH": str(PROJECT), **environment}
         with log.open("a", encoding="utf-8") as errors:
             self._process = start_child(
                 [interpreter(side), "-m", *program], cwd=PROJECT, env=variables,
-                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors,
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, process_group=0,
             )  # fmt: skip
 
     @property
@@ -71,8 +76,28 @@ class Worker:
         """Send a request and return the answer.
 
         Raises:
-            WorkerError: The process refused, or has ended.
+            WorkerError: The process refused, has ended, or took longer than its limit, after which it is ended.
         """
+        if self.limit_s is None:
+            return self._ask(do, words)
+        late = threading.Event()
+
+        def end() -> None:
+            late.set()
+            self._kill_group()
+
+        timer = threading.Timer(self.limit_s, end)
+        timer.start()
+        try:
+            return self._ask(do, words)
+        except WorkerError as error:
+            if late.is_set():
+                raise WorkerError(f"took longer than {self.limit_s:g} s to {do} {words.get('gate', '')}".rstrip()) from error
+            raise
+        finally:
+            timer.cancel()
+
+    def _ask(self, do: str, words: Mapping[str, Any]) -> dict[str, Any]:
         stdin, stdout = self._process.stdin, self._process.stdout
         assert stdin is not None
         assert stdout is not None
@@ -91,9 +116,15 @@ class Worker:
             raise WorkerError(answer["error"])
         return answer
 
+    def _kill_group(self) -> None:
+        """End the process and those that it has started, at once."""
+        with suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+
     def close(self) -> None:
-        """End the process."""
+        """End the process, and what it has started and left."""
         end_child(self._process)
+        self._kill_group()
         for stream in (self._process.stdin, self._process.stdout):
             if stream is not None:
                 with suppress(BrokenPipeError):  # of what the process did not live to read

@@ -58,10 +58,20 @@ def choose_words(option: str, value: str, known: tuple[str, ...]) -> tuple[str, 
     Raises:
         BadInputError: There is none, or one of them is none of the known words.
     """
-    found = tuple(dict.fromkeys(word.strip() for word in value.split(",") if word.strip()))
-    if not found:
-        raise bad_input(option, f"name some of {', '.join(known)}", value, "the command line", "see --help")
+    found = split_words(option, value, f"name some of {', '.join(known)}")
     return tuple(choose_word(option, word, known) for word in found)
+
+
+def split_words(option: str, value: str | None, must: str = "name something") -> tuple[str, ...]:
+    """Return the words of an option, each once, in their order; none where the option is left out.
+
+    Raises:
+        BadInputError: The option is given, and names nothing.
+    """
+    found = tuple(dict.fromkeys(word.strip() for word in (value or "").split(",") if word.strip()))
+    if value is not None and not found:
+        raise bad_input(option, must, value, "the command line", "see --help")
+    return found
 
 
 def choose_some(option: str, value: str | None, known: tuple[str, ...]) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from parity.artefact import ArtefactError, RecordingWriter, hash_file
-from parity.errors import BadInputError, LostSideError, is_out_of_memory
+from parity.errors import BadInputError, LostSideError, describe_raised, is_out_of_memory
 from parity.files import cannot_write, is_of_a_place, write_whole
 from parity.processes import FREE_MEMORY
 from parity.reuse import INSTALLED, find_lock, hash_code, is_current, recording_key
@@ -69,6 +69,7 @@ def record_gate(side: Any, gate: str, key: str) -> None:
                 raise
             traceback.print_exc()
             out.write_value("error", said)
+            out.write_value("raised", describe_raised(error))
 
 
 class SideRecorder:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-from parity.faults.planting import Planter
+from parity.faults.planting import Edit, Planter, Swap, Within
 from parity.workspace import Workspace
 
 
@@ -40,6 +40,7 @@ class Fault:
         place: Text that the first failing check must name, where naming the right tensor or block counts.
         emulates: What the fault stands for, where this machine cannot have the real thing.
         tier: How it counts.
+        raises: Whether the port is to raise: that is then how it is seen. Without it, an exception is a mistake of the fault.
     """
 
     id: str
@@ -50,6 +51,7 @@ class Fault:
     place: str = ""
     emulates: str = ""
     tier: Tier = Tier.ONE
+    raises: bool = False
 
     @contextmanager
     def planted(self, workspace: Workspace) -> Iterator[None]:
@@ -58,6 +60,19 @@ class Fault:
             for plant in self.plants:
                 stack.enter_context(plant(workspace))
             yield
+
+    def fit(self, workspace: Workspace) -> None:
+        """Plant it and take it out again, as far as that takes no run: conditions and other context managers are not entered.
+
+        Raises:
+            PlantingError: It does not fit the code.
+        """
+        with ExitStack() as stack:
+            for plant in self.plants:
+                if isinstance(plant, Within):
+                    plant.fit(workspace)
+                elif isinstance(plant, Edit | Swap):
+                    stack.enter_context(plant(workspace))
 
     @property
     def touches(self) -> frozenset[str] | None:

@@ -15,7 +15,9 @@ import h5py
 import numpy as np
 import tensorflow as tf
 
+from legacy_tf.__main__ import main as main_of_legacy
 from parity.architecture import GRADCAM_LEGACY_LAYER
+from parity.evaluation import EVALUATED_GATES, evaluation_command
 from parity.lines import serve
 from parity.recorder import SideRecorder
 from parity.sides.legacy_head import LAST_LAYER
@@ -79,7 +81,14 @@ def _rewrite(source: str, target: str, change: Callable[[str, np.ndarray], np.nd
 
 def record(run: str) -> dict[str, Any]:
     """Record the legacy side of a run."""
-    SideRecorder("legacy", Workspace(Path(run))).record()
+    workspace = Workspace(Path(run))
+    SideRecorder("legacy", workspace).record()
+    if EVALUATED_GATES & set(workspace.spec.gates):
+        out = workspace.evaluation_output("legacy")
+        shutil.rmtree(out, ignore_errors=True)
+        words = evaluation_command("legacy", workspace.spec, workspace.spec.checkpoint, out)[2:]  # after -m legacy_tf
+        if code := main_of_legacy(words):
+            raise ChildProcessError(f"evaluate ended with code {code}")
     tf.keras.backend.clear_session()
     gc.collect()
     return {}

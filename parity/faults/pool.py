@@ -18,17 +18,22 @@ from parity.processes import KEEP_MEMORY, Listener
 NO_VARIABLES: Mapping[str, str] = MappingProxyType({})
 
 
+LIMIT_S = 300.0  # of a request, for example to record a gate: the slowest takes 15 s on two quiet cores
+
+
 class Workers:
     """Warm processes of either side, started when they are first asked for, ended with the block.
 
     Args:
         logs: Folder of what they print.
         threads: Threads of each process.
+        limit_s: How long a request may take.
     """
 
-    def __init__(self, logs: Path, threads: int) -> None:
+    def __init__(self, logs: Path, threads: int, limit_s: float = LIMIT_S) -> None:
         self._logs = logs
         self._threads = threads
+        self._limit_s = limit_s
         self._started: dict[tuple[str, str], Worker] = {}
 
     def get(self, side: str, environment: Mapping[str, str] = NO_VARIABLES) -> Worker:
@@ -37,7 +42,8 @@ class Workers:
         if key not in self._started:
             variables = {**KEEP_MEMORY, "OMP_NUM_THREADS": str(self._threads), **environment}
             program = [f"parity.faults.{side}_worker"]
-            self._started[key] = Worker(side, program, log=self._logs / f"{side}.txt", environment=variables)
+            log = self._logs / f"{side}.txt"
+            self._started[key] = Worker(side, program, log=log, environment=variables, limit_s=self._limit_s)
         return self._started[key]
 
     def close(self) -> None:
@@ -63,6 +69,7 @@ class Pool:
         processes: Threads that work, each with processes of its own.
         threads: Threads of each process.
         logs: Folder of what the processes print.
+        limit_s: How long a request may take.
         results: Where results are kept.
         listen: Told of the progress.
     """
@@ -70,6 +77,7 @@ class Pool:
     processes: int
     threads: int
     logs: Path
+    limit_s: float
     results: Results
     listen: Listener
 
@@ -82,7 +90,7 @@ class Pool:
 
         def work(_: int) -> dict[str, dict[str, Any]]:
             found = {}
-            with Workers(self.logs, self.threads) as workers:
+            with Workers(self.logs, self.threads, self.limit_s) as workers:
                 while (item := next(left, None)) is not None:
                     name, make = item
                     found[name] = self.results.find(name, partial(make, workers))

@@ -141,6 +141,11 @@ _PROBES = (
         plant=_scaled("metrics:CountMetric.compute", "self.value(self.counts)", "self.value(self.counts) * (1 + AMOUNT)"),
     ),
     PowerProbe(
+        gate="decisions",
+        sentence="relative change of the probabilities that `evaluate` writes",
+        plant=_scaled("evaluate:write_rows", "{value:.9g}", "{value * (1 + AMOUNT):.9g}"),
+    ),
+    PowerProbe(
         gate="gradcam",
         sentence="change of one cell of a map, relative to its largest",
         plant=_scaled(
@@ -176,5 +181,8 @@ def find_smallest(base: Base, gate: str, workers: Workers) -> dict[str, Any]:
 
 def is_seen(base: Base, gate: str, amount: float, workers: Workers) -> bool:
     """Return whether the gate alone fails with a fault of this size."""
-    with base.planted(PROBES[gate].fault(amount), {"id": gate, "amount": amount}, workers) as ask:
-        return ask(gate).verdict is Verdict.FAIL
+    with base.planted(PROBES[gate].fault(amount), {"id": gate, "amount": amount}, workers) as planted:
+        seen = planted.ask(gate).verdict is Verdict.FAIL
+    if raised := next(iter(planted.raised.values()), None):
+        raise WorkerError(f"the change raises {raised['chain'][0]['said']}")
+    return seen

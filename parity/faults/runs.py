@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import importlib.util
 import shutil
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
-from parity.contract import GATES
+from parity.contract import GATES, RECORDED_WITH
 from parity.faults.fault import Fault
 from parity.faults.pool import Workers
-from parity.judge import compare_gate
+from parity.faults.raised import describe_misplanted
+from parity.judge import compare_gate, has_comparison
 from parity.lines import Worker, WorkerError
 from parity.tolerance import GatesFile
 from parity.verdict import GateResult, Verdict, worst
@@ -24,18 +25,14 @@ CONVERT = "convert"  # what the weights go through before any gate
 READS_WEIGHTS = "torch_port.port_files:read_safetensors"
 ALWAYS = ("config", "numerics")  # they read what is set, not only what is called, and take no time
 NOTED = "config"  # its failure is noted; where the fault is, the numbers say
+NOT_PLANTED = ("freeze", "throughput")  # they look at the frozen code and at timed runs, not at the port
+NOT_ASKED = "NOT_ASKED"  # of a fault: no gate runs what it changes
+NONE_RAISED: Mapping[str, Any] = MappingProxyType({})
 
 
 def suite_gates() -> tuple[str, ...]:
-    """Return the gates that both sides record, in order: those that can be recorded with a fault in place.
-
-    The others, of the frozen code and of the two command lines, take whole processes.
-    """
-    return tuple(gate for gate in GATES if all(_exists(f"parity.gates.{gate}{part}") for part in ("", ".legacy", ".port")))
-
-
-def _exists(module: str) -> bool:
-    return importlib.util.find_spec(module) is not None
+    """Return the gates that can be recorded with a fault in place, in order."""
+    return tuple(gate for gate in GATES if has_comparison(gate) and gate not in NOT_PLANTED)
 
 
 @dataclass
@@ -47,12 +44,16 @@ class Base:
         work: Folder for runs with a fault in them.
         gates_file: Limits.
         touched: Functions that each gate runs in the correct port, by gate; conversion is one of them.
+        gates: Gates that are recorded of every fault, whether or not one fails; none: those it can change, up to a failure.
+        file: File of one's own that defines the faults.
     """
 
     run: Path
     work: Path
     gates_file: GatesFile
     touched: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    gates: tuple[str, ...] = ()
+    file: Path | None = None
 
     def compare(self, gate: str, folder: Path) -> GateResult:
         """Return a gate's result in a run."""
@@ -63,10 +64,15 @@ class Base:
 
         A gate that runs none of the functions that the fault changes records what it records of the correct port.
         """
-        touches = fault.touches
-        if touches is None:
-            return list(suite_gates())
-        return [gate for gate in suite_gates() if gate in ALWAYS or touches & self._touched(gate)]
+        return [gate for gate in suite_gates() if gate in ALWAYS or self.runs(gate, fault)]
+
+    def runs(self, gate: str, fault: Fault) -> bool:
+        """Return whether a gate runs what the fault changes, as far as that is known."""
+        return fault.touches is None or bool(fault.touches & self._touched(gate))
+
+    def is_asked(self, fault: Fault) -> bool:
+        """Return whether any of the gates runs what the fault changes."""
+        return any(self.runs(gate, fault) for gate in self.gates or suite_gates())
 
     def converts(self, fault: Fault) -> bool:
         """Return whether the fault can change the converted weights."""
@@ -88,8 +94,8 @@ class Base:
         return folder
 
     @contextmanager
-    def planted(self, fault: Fault, words: Mapping[str, Any], workers: Workers) -> Iterator[Callable[[str], GateResult]]:
-        """Hold a fault in the port inside the block; yield what records a gate with it and returns its result.
+    def planted(self, fault: Fault, words: Mapping[str, Any], workers: Workers) -> Iterator[Planted]:
+        """Hold a fault in the port inside the block; yield what records gates with it.
 
         Args:
             fault: The fault.
@@ -102,17 +108,44 @@ class Base:
         convert = self.converts(fault)
         folder = self.open(fault.id, convert=convert)
         worker = workers.get("port")
-
-        def ask(gate: str) -> GateResult:
-            worker.ask("record", gate=gate)
-            return self.compare(gate, folder)
-
         try:
-            worker.ask("begin", run=str(folder), fault=dict(words), convert=convert)
-            yield ask
+            answer = worker.ask("begin", run=str(folder), fault=dict(words), convert=convert)
+            yield Planted(self, fault, folder, worker, {CONVERT: answer["raised"]} if answer["raised"] else {})
             worker.ask("end")
         finally:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+@dataclass
+class Planted:
+    """A port with a fault in it, that can be asked gate by gate.
+
+    Attributes:
+        raised: What was raised, by gate, or while the weights were converted.
+    """
+
+    base: Base
+    fault: Fault
+    folder: Path
+    worker: Worker
+    raised: dict[str, Any]
+
+    def ask(self, gate: str) -> GateResult:
+        """Record a gate, and what it reads of gates before it, and return its result."""
+        for needed in RECORDED_WITH.get(gate, ()):
+            recording = Workspace(self.folder).recording_folder("port", needed)
+            if list(GATES).index(needed) < list(GATES).index(gate) and not recording.exists():
+                if self.base.runs(needed, self.fault):
+                    self._record(needed)
+                else:
+                    recording.parent.mkdir(parents=True, exist_ok=True)
+                    recording.symlink_to(Workspace(self.base.run).recording_folder("port", needed))
+        self._record(gate)
+        return self.base.compare(gate, self.folder)
+
+    def _record(self, gate: str) -> None:
+        if raised := self.worker.ask("record", gate=gate)["raised"]:
+            self.raised[gate] = raised
 
 
 def trace_port(base: Base, worker: Worker) -> tuple[list[GateResult], dict[str, frozenset[str]]]:
@@ -134,11 +167,14 @@ def run_fault(base: Base, fault: Fault, words: Mapping[str, Any], workers: Worke
     """
     start = time.monotonic()
     try:
-        with base.planted(fault, words, workers) as ask:
-            results = list(until_failure(map(ask, base.gates_of(fault))))
-        row = judge(fault, results)
+        with base.planted(fault, words, workers) as planted:
+            if base.gates:
+                results = [planted.ask(gate) for gate in base.gates]
+            else:
+                results = list(until_failure(map(planted.ask, base.gates_of(fault))))
+        row = judge(fault, results, planted.raised, file=base.file, asked=base.is_asked(fault))
     except WorkerError as error:
-        row = {**fault.to_dict(), **_row(Verdict.NOT_RUN, None, None, str(error))}
+        row = {**fault.to_dict(), **_row(Verdict.NOT_RUN, None, str(error))}
     return {**row, "seconds": round(time.monotonic() - start, 2)}
 
 
@@ -150,31 +186,63 @@ def until_failure(results: Iterable[GateResult]) -> Iterator[GateResult]:
             return
 
 
-def judge(fault: Fault, results: Sequence[GateResult]) -> dict[str, Any]:
-    """Return what the results say of a fault: seen or not, and where."""
+def judge(
+    fault: Fault,
+    results: Sequence[GateResult],
+    raised: Mapping[str, Any] = NONE_RAISED,
+    *,
+    file: Path | None = None,
+    asked: bool = True,
+) -> dict[str, Any]:
+    """Return what the results say of a fault: seen or not, and where.
+
+    Args:
+        fault: The fault.
+        results: Of the gates that were recorded with it.
+        raised: What was raised, by gate.
+        file: File of one's own that defines the fault.
+        asked: Whether any gate runs what it changes.
+    """
     config = next((result for result in results if result.gate == NOTED and result.verdict is Verdict.FAIL), None)
     rest = [result for result in results if result.gate != NOTED]
     failed = next((result for result in rest if result.verdict is Verdict.FAIL), None)
-    named = config.first_failure.worst if config is not None and config.first_failure is not None else None
     verdict = worst([result.verdict for result in rest] or [Verdict.PASS])
-    if fault.gates == (NOTED,) and fault.is_mistake:  # only `config` can know
+    only_config = fault.gates == (NOTED,) and fault.is_mistake  # only `config` can know
+    if only_config:
         verdict = worst([verdict, Verdict.PASS if config is None else config.verdict])
-        return {**fault.to_dict(), **_row(verdict, named, failed, localised=config is not None)}
-    here = failed is not None and failed.gate in fault.gates and fault.place in place_of(failed)
-    unclear = next((place_of(result) for result in rest if result.verdict is not Verdict.PASS), "")
-    return {**fault.to_dict(), **_row(verdict, named, failed, unclear, localised=here)}
+        here = config is not None
+    else:
+        here = failed is not None and failed.gate in fault.gates and fault.place in place_of(failed)
+    judging = failed if failed is not None else config if only_config else None
+    found = None if judging is None else raised.get(judging.gate, raised.get(CONVERT))
+    misplanted = describe_misplanted(fault, found, file)
+    unclear = "" if only_config else next((place_of(result) for result in rest if result.verdict is not Verdict.PASS), "")
+    row = _row(verdict, failed, unclear, localised=here and not misplanted)
+    return {
+        **fault.to_dict(),
+        **row,
+        "config_named": config.first_failure.worst if config is not None and config.first_failure is not None else None,
+        "verdict": NOT_ASKED if verdict is Verdict.PASS and not asked else verdict.value,
+        "detected": verdict is Verdict.FAIL and not misplanted,
+        "raised": found is not None,
+        "exception": "" if found is None else found["chain"][0]["said"],
+        "misplanted": misplanted,
+        "gates": {result.gate: result.verdict.value for result in results},
+    }
 
 
-def _row(
-    verdict: Verdict, config_named: str | None, failed: GateResult | None, place: str = "", *, localised: bool = False
-) -> dict[str, Any]:
+def _row(verdict: Verdict, failed: GateResult | None, place: str = "", *, localised: bool = False) -> dict[str, Any]:
     return {
         "verdict": verdict.value,
-        "config_named": config_named,
+        "config_named": None,
         "first_failing_gate": None if failed is None else failed.gate,
         "place": place if failed is None else place_of(failed),
         "detected": verdict is Verdict.FAIL,
         "localised": localised,
+        "raised": False,
+        "exception": "",
+        "misplanted": "",
+        "gates": {},
     }
 
 

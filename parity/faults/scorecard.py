@@ -10,6 +10,7 @@ from typing import Any
 from tabulate import tabulate
 
 from parity.contract import GATES
+from parity.faults.runs import NOT_ASKED
 from parity.reuse import LOCKS, PACKAGES, hash_files
 from parity.tolerance import read_gates_file
 from parity.verdict import Verdict, worst
@@ -32,6 +33,7 @@ def make_scorecard(
     code: str,
     whole: bool,
     elapsed_s: float,
+    gates: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Return the scorecard.
 
@@ -43,6 +45,7 @@ def make_scorecard(
         code: Hash of what the scorecard speaks of.
         whole: Whether everything that there is was planted.
         elapsed_s: How long it took.
+        gates: Gates that alone were recorded of every fault; none: all, up to the first that failed.
     """
     mistakes = [row for row in rows if row["tier"] in MISTAKES]
     made = {
@@ -50,6 +53,7 @@ def make_scorecard(
         "code": code,
         "whole": whole,
         "elapsed_s": round(elapsed_s, 1),
+        "gates": list(gates),
         "correct_port": {
             "verdict": worst(Verdict(row["verdict"]) for row in (correct, *(row for row in clean if row["clean"]))).value,
             "gates": dict(correct["gates"]),
@@ -85,8 +89,8 @@ def is_as_expected(row: Row) -> bool:
 
 def list_shortcomings(scorecard: Mapping[str, Any]) -> list[str]:
     """Return a line for everything that keeps the harness from being trusted; none is a pass."""
+    found = _list_of_rows(scorecard)
     least_share = read_gates_file(PROJECT / "gates.toml").limit("faults/seen").value
-    found = []
     needed = ("faults", "controls", "hazards", "power") if scorecard["whole"] else ()
     found += [f"there are no {group}" for group in needed if not scorecard[group]]
     if scorecard["whole"] and not scorecard["correct_port"]["runs"]:
@@ -96,12 +100,6 @@ def list_shortcomings(scorecard: Mapping[str, Any]) -> list[str]:
     if scorecard["correct_port"]["verdict"] != Verdict.PASS.value:
         bad = [row["id"] for row in scorecard["correct_port"]["runs"] if row["verdict"] != Verdict.PASS.value]
         found.append(f"the correct port must PASS, it is {scorecard['correct_port']['verdict']} {', '.join(bad)}".rstrip())
-    found += [
-        f"{row['id']} has no verdict: {row['place']}"
-        for group in ("faults", "controls", "hazards")
-        for row in scorecard[group]
-        if row["verdict"] == Verdict.NOT_RUN.value
-    ]
     for tier, score in scorecard["by_tier"].items():
         missed = [row["id"] for row in scorecard["faults"] if row["tier"] == tier and not row["detected"]]
         least = 1.0 if tier == "1" else least_share
@@ -114,7 +112,7 @@ def list_shortcomings(scorecard: Mapping[str, Any]) -> list[str]:
         found += [
             f"{row['id']} must not fail so: {row['verdict']} {row['place']}"
             for row in scorecard[group]
-            if not row["as_expected"] and row["verdict"] != Verdict.NOT_RUN.value
+            if not row["as_expected"] and row["verdict"] not in (Verdict.NOT_RUN.value, NOT_ASKED)
         ]
     found += [
         f"{row['gate']} does not see: {row['sentence']} {row.get('reason', '')}".rstrip()
@@ -122,6 +120,16 @@ def list_shortcomings(scorecard: Mapping[str, Any]) -> list[str]:
         if row["smallest"] is None
     ]
     return found
+
+
+def _list_of_rows(scorecard: Mapping[str, Any]) -> list[str]:
+    """Return a line for each row that says nothing about the harness."""
+    rows = [row for group in ("faults", "controls", "hazards") for row in scorecard[group]]
+    return [
+        *(f"{row['id']} has no verdict: {row['place']}" for row in rows if row["verdict"] == Verdict.NOT_RUN.value),
+        *(f"{row['id']} is NOT ASKED: no gate runs what it changes" for row in rows if row["verdict"] == NOT_ASKED),
+        *(f"{row['id']} {row['misplanted']}" for row in rows if row.get("misplanted")),
+    ]
 
 
 def hash_code() -> str:
@@ -160,9 +168,8 @@ def gate_rows(scorecard: Mapping[str, Any]) -> list[dict[str, Any]]:
     smallest = {row["gate"]: row for row in scorecard["power"]}
     caught: dict[str, list[str]] = {gate: [] for gate in GATES}
     for row in scorecard["faults"]:
-        gate = row["first_failing_gate"] or ("config" if row["detected"] else None)
-        if gate is not None:
-            caught[gate].append(row["sentence"])
+        if row["detected"]:
+            caught[row["first_failing_gate"] or "config"].append(row["sentence"])
     return [
         {"gate": gate, "caught": sentences, "power": smallest.get(gate)}
         for gate, sentences in caught.items()
@@ -194,6 +201,8 @@ def render(scorecard: Mapping[str, Any], folder: Path) -> str:
     ]
     if elsewhere:
         parts.append(tabulate(elsewhere, headers=("not seen, or elsewhere", "expected at", "failed at", "place")))
+    if scorecard["gates"]:
+        parts.append(_gates_table(scorecard))
     others = [*scorecard["controls"], *scorecard["hazards"]]
     if others:
         rows = [(row["tier"], row["id"], row["verdict"], "yes" if row["as_expected"] else "NO") for row in others]
@@ -207,6 +216,13 @@ def render(scorecard: Mapping[str, Any], folder: Path) -> str:
     verdict = "FAIL" if scorecard["shortcomings"] else "PASS"
     parts.append("\n".join([f"{verdict}: {headline(scorecard)}", *(f"  {line}" for line in scorecard["shortcomings"])]))
     return "\n\n".join([*parts, f"scorecard: {folder / 'scorecard.json'}"])
+
+
+def _gates_table(scorecard: Mapping[str, Any]) -> str:
+    """Return the verdict of each gate that was asked for, fault by fault."""
+    faults = [row for group in ("faults", "controls", "hazards") for row in scorecard[group] if "tier" in row]
+    rows = [(row["id"], *(row["gates"].get(gate, "") for gate in scorecard["gates"])) for row in faults]
+    return str(tabulate(rows, headers=("fault", *scorecard["gates"])))
 
 
 def _stage_row(stage: str, rows: Iterable[Row]) -> tuple[str, int, int, int, float]:

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from parity.artefact import hash_file
+from parity.artefact import hash_file, read_recording
 from parity.dataset import read_dataset
 from parity.demo.cache import DEMO, make_checkpoint, make_dataset
 from parity.errors import bad_input
-from parity.faults.catalogue import all_faults, read_faults
+from parity.evaluation import evaluated
+from parity.faults.choice import BASE, LOG, Choice, check_choice
 from parity.faults.clean import CLEAN_RUNS, PROBES, run_probe
 from parity.faults.fault import Fault
 from parity.faults.pool import Pool, Workers
@@ -22,55 +25,19 @@ from parity.faults.power import PROBES as POWER
 from parity.faults.power import find_smallest
 from parity.faults.results import Results
 from parity.faults.runs import Base, run_fault, suite_gates, trace_port
-from parity.faults.scorecard import FOLDER, hash_code, make_scorecard
+from parity.faults.scorecard import hash_code, make_scorecard
 from parity.files import write_whole
+from parity.imports import files_of_a_script
 from parity.lines import WorkerError
-from parity.ownership import is_run, is_unused, refuse_results
-from parity.pipeline import GATES_FILE, Options, make_spec, prepare, record_side
+from parity.pipeline import DEMO as DEMO_CHECKPOINT
+from parity.pipeline import GATES_FILE, Options, check_options, make_spec, prepare, record_side
 from parity.processes import Listener
 from parity.tolerance import read_gates_file
 from parity.verdict import worst
-from parity.workspace import Workspace
+from parity.workspace import PROJECT, Workspace
 
 # Of each split: with eight, classes are unbalanced, and the demo's checkpoint takes some images for another class.
 IMAGES = 8
-BASE = "base"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Choice:
-    """The words of the command line. Without `only`, `stages`, `tiers` and `file` the suite is whole."""
-
-    only: tuple[str, ...] = ()
-    stages: tuple[str, ...] = ()
-    tiers: tuple[str, ...] = ()
-    file: Path | None = None
-    jobs: int = 0
-    out: Path = FOLDER
-
-    @property
-    def whole(self) -> bool:
-        return not (self.only or self.stages or self.tiers or self.file)
-
-    @property
-    def processes(self) -> int:
-        """Warm processes at a time; left out, one for each core, at most four."""
-        return self.jobs or min(4, os.cpu_count() or 1)
-
-    @property
-    def threads(self) -> int:
-        """Threads of each process."""
-        return max(1, (os.cpu_count() or 1) // self.processes)
-
-    def faults(self) -> list[Fault]:
-        """Return the chosen faults, in their order."""
-        return [
-            fault
-            for fault in (read_faults(self.file) if self.file else all_faults())
-            if (not self.only or fault.id in self.only)
-            and (not self.stages or fault.stage in self.stages)
-            and (not self.tiers or fault.tier.value in self.tiers)
-        ]
 
 
 def run_suite(choice: Choice, listen: Listener, source: tuple[Path, Path] | None = None) -> dict[str, Any]:
@@ -79,89 +46,151 @@ def run_suite(choice: Choice, listen: Listener, source: tuple[Path, Path] | None
     Args:
         choice: What.
         listen: Told of the progress.
-        source: Data folder and checkpoint; None: the demo.
+        source: Data folder and checkpoint; None: those of the choice.
 
     Raises:
-        BadInputError: Something of it is unknown, or a side cannot be recorded.
+        BadInputError: Something of it is unknown or does not fit the code, or a side cannot be recorded.
     """
     faults = check_choice(choice)
     start = time.monotonic()
-    base = prepare_base(choice, listen, source or (make_dataset(DEMO, listen), make_checkpoint(DEMO, listen)))
-    code = hash_code()  # before anything is run: code that is edited meanwhile must not be credited with it
-    key = hash_everything(base.run, code)
-    correct = Results(choice.out / "results", key).find("correct port", lambda: _correct_port(base, choice.out / "log"))
-    base.touched = {gate: frozenset(names) for gate, names in correct["touched"].items()}
-    results = Results(choice.out / "results", f"{key}+{hash_file(choice.file)}" if choice.file else key)
+    suite = open_suite(choice, faults, listen, source)
     pool = Pool(
-        processes=choice.processes, threads=choice.threads, logs=choice.out / "log", results=results, listen=listen
+        processes=choice.processes, threads=choice.threads, logs=choice.out / "log", limit_s=choice.limit_s,
+        results=Results(choice.out / "results", suite.key), listen=listen,
     )  # fmt: skip
-    file = {"file": str(choice.file)} if choice.file else {}
     rows = pool.run(
         "plant faults",
-        {f"faults/{fault.stage}/{fault.id}": partial(run_fault, base, fault, {"id": fault.id, **file}) for fault in faults},
+        {f"faults/{fault.stage}/{fault.id}": partial(run_fault, suite.base, fault, choice.words(fault.id)) for fault in faults},
     )
     clean, power = [], []
     if choice.whole:
         power = pool.run(
-            "find the smallest fault of each gate", {f"power/{gate}": partial(find_smallest, base, gate) for gate in POWER}
+            "find the smallest fault of each gate",
+            {f"power/{gate}": partial(find_smallest, suite.base, gate) for gate in POWER},
         )
-        probes = (*CLEAN_RUNS, *PROBES)
         folder = choice.out / "clean"
         clean = pool.run(
-            "run the correct port", {f"clean/{probe.id}": partial(run_probe, base, folder, probe) for probe in probes}
+            "run the correct port",
+            {f"clean/{probe.id}": partial(run_probe, suite.base, folder, probe) for probe in (*CLEAN_RUNS, *PROBES)},
         )
     scorecard = make_scorecard(
-        correct=correct,
+        correct=suite.correct,
         rows=rows,
         clean=clean,
         power=power,
-        code=code,
+        code=suite.code,
         whole=choice.whole,
         elapsed_s=time.monotonic() - start,
+        gates=choice.gates,
     )
     write_whole(choice.out / "scorecard.json", json.dumps(scorecard, indent=1) + "\n")
     return scorecard
 
 
-def check_choice(choice: Choice) -> list[Fault]:
-    """Return the chosen faults, if there are some and the folder is new, empty, or that of an earlier suite.
+@dataclass(frozen=True, kw_only=True)
+class Suite:
+    """What a suite is held against.
+
+    Attributes:
+        base: The recorded legacy and the correct port.
+        code: Hash of the code, as it was before anything was run: what is edited meanwhile must not be credited with it.
+        key: Of everything that results depend on.
+        correct: The correct port's verdicts, and what each gate runs of it.
+    """
+
+    base: Base
+    code: str
+    key: str
+    correct: Mapping[str, Any]
+
+
+def open_suite(choice: Choice, faults: Sequence[Fault], listen: Listener, source: tuple[Path, Path] | None = None) -> Suite:
+    """Fit all faults, then record the legacy and trace the correct port, or take what is current.
 
     Raises:
-        BadInputError: It is not so, or the folder cannot be written.
+        BadInputError: A fault does not fit the code, or a side cannot be recorded.
     """
-    faults, folder, base = choice.faults(), choice.out, choice.out / BASE
-    if not faults:
-        raise bad_input("faults", "be some", "none", "--only, --stage and --tier", "choose those that exist together")
-    only_begun = folder.is_dir() and {path.name for path in folder.iterdir()} == {BASE} and is_unused(base)
-    refuse_results(folder, base / "spec.json", is_run(base) or only_begun, made_by="nox -s faults")
-    return faults
+    with Workers(choice.out / LOG, os.cpu_count() or 1, choice.limit_s) as workers:
+        refuse_unfit(choice, faults, workers)
+        base = prepare_base(choice, listen, source)
+        code = hash_code()
+        key = hash_everything(base.run, code)
+        results = Results(choice.out / "results", key)
+        correct = results.find("correct port", lambda: _correct_port(base, workers))
+    base.touched = {gate: frozenset(names) for gate, names in correct["touched"].items()}
+    return Suite(base=base, code=code, key=key + hash_choice(choice), correct=correct)
 
 
-def prepare_base(choice: Choice, listen: Listener, source: tuple[Path, Path]) -> Base:
-    """Record the legacy in the probe profile, or take what is current."""
-    data, checkpoint = source
-    options = Options(profile="probe", images=IMAGES, device="cpu", gates=suite_gates(), out=choice.out / BASE)
+def refuse_unfit(choice: Choice, faults: Sequence[Fault], workers: Workers) -> None:
+    """Plant every fault in a port of its own and take it out again, before anything is recorded.
+
+    Raises:
+        BadInputError: Some do not fit the code; all of them are named.
+    """
+    asked = [choice.words(fault.id) for fault in faults]
+    if choice.whole:
+        asked += [{"id": gate, "amount": 2.0**-10} for gate in POWER]
+    try:
+        unfit = workers.get("port").ask("fit", faults=asked)["unfit"]
+    except WorkerError as error:
+        raise bad_input("faults", "be planted", str(error), "the port's process", f"see {choice.out / LOG}") from error
+    if unfit:
+        named = "".join(f"\n  {id}: {reason}" for id, reason in unfit.items())
+        place = str(choice.file or "parity/faults")
+        raise bad_input("faults", "fit the code", f"{len(unfit)} that do not", place, f"adapt them, none was planted:{named}")
+
+
+def prepare_base(choice: Choice, listen: Listener, source: tuple[Path, Path] | None = None) -> Base:
+    """Record the legacy in the probe profile, its own command too, or take what is current.
+
+    Raises:
+        BadInputError: The data or the checkpoint cannot be used.
+    """
+    options = Options(
+        profile="probe", images=IMAGES, device="cpu", gates=suite_gates(), out=choice.out / BASE,
+        data=choice.data, checkpoint=choice.checkpoint, image_scale=choice.image_scale,
+    )  # fmt: skip
+    check_options(options)
+    data = choice.data.resolve() if choice.data else source[0] if source else make_dataset(DEMO, listen)
+    given = choice.checkpoint != DEMO_CHECKPOINT
+    checkpoint = Path(choice.checkpoint).resolve() if given else source[1] if source else make_checkpoint(DEMO, listen)
     gates_file = read_gates_file(GATES_FILE)
     spec = make_spec(options, data, read_dataset(data, options.resolution), checkpoint, gates_file)
     workspace = Workspace(options.folder)
     with workspace.lock():
         prepare(workspace, spec)
         record_side(workspace, "legacy", listen)
-    return Base(run=workspace.folder, work=choice.out / "work", gates_file=gates_file)
+        with evaluated(workspace, "legacy", listen):
+            pass
+    return Base(run=workspace.folder, work=choice.out / "work", gates_file=gates_file, gates=choice.gates, file=choice.file)
 
 
 def hash_everything(run: Path, code: str) -> str:
-    """Return one hash over the code and what the legacy recorded."""
-    recorded = [Workspace(run).recording("legacy", gate).digest for gate in suite_gates()]
-    return "+".join([code, *(digest[:16] for digest in recorded)])
+    """Return one hash over the code, the options of the run, and what the legacy recorded and its own command wrote."""
+    workspace = Workspace(run)
+    options = {name: value for name, value in workspace.spec.to_dict().items() if name not in ("data", "checkpoint")}
+    recordings = [read_recording(path).digest for path in sorted((run / "legacy").glob("*")) if path.name in suite_gates()]
+    written = [hash_file(path) for path in sorted(workspace.evaluation_output("legacy").glob("*.[cj]s*"))]
+    return hash_text(json.dumps([code, options, workspace.inputs.digest, recordings, written], sort_keys=True))
 
 
-def _correct_port(base: Base, logs: Path) -> dict[str, Any]:
-    with Workers(logs, os.cpu_count() or 1) as workers:
-        try:
-            results, touched = trace_port(base, workers.get("port"))
-        except WorkerError as error:
-            return {"verdict": "NOT_RUN", "gates": {}, "touched": {}, "reason": str(error)}
+def hash_choice(choice: Choice) -> str:
+    """Return what results depend on beside the base: a file of one's own with all that it imports, and the gates."""
+    files = sorted(files_of_a_script(choice.file.resolve(), PROJECT)) if choice.file else []
+    parts = [[str(path), hash_file(path)] for path in files]
+    return "+" + hash_text(json.dumps([parts, choice.gates])) if parts or choice.gates else ""
+
+
+def hash_text(text: str) -> str:
+    """Return the SHA-256 of a text."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _correct_port(base: Base, workers: Workers) -> dict[str, Any]:
+    try:
+        results, touched = trace_port(base, workers.get("port"))
+    except WorkerError as error:
+        return {"verdict": "NOT_RUN", "gates": {}, "touched": {}, "reason": str(error)}
     verdict = worst(result.verdict for result in results)
     return {
         "verdict": verdict.value,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import traceback
 from collections.abc import Callable, Iterator
@@ -14,7 +15,7 @@ import torch
 
 from parity.artefact import permute_axes
 from parity.contract import CLASSES
-from parity.errors import is_out_of_memory
+from parity.errors import describe_raised, is_out_of_memory
 from parity.files import write_whole
 from parity.recorder import track
 from parity.workspace import Workspace
@@ -98,6 +99,7 @@ def convert_weights(workspace: Workspace) -> None:
                 raise
             traceback.print_exc()
             write_whole(workspace.refusal, f"{type(error).__name__}: {error}")
+            write_whole(workspace.refusal.with_suffix(".json"), json.dumps(describe_raised(error)))
     torch.manual_seed(0)
     fresh = model.make_model(workspace.spec.arch, len(CLASSES))
     provenance = {"arch": workspace.spec.arch, "classes": ",".join(CLASSES), "source": "fresh weights"}

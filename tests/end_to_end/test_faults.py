@@ -12,6 +12,7 @@ from typing import Any
 import jsonschema
 import pytest
 
+from parity.errors import BadInputError
 from parity.faults.runs import suite_gates
 from parity.faults.suite import Choice, run_suite
 from parity.workspace import PROJECT
@@ -38,7 +39,33 @@ CAUGHT = {
     "metrics": "confusion_normalise",
     "gradcam": "cam_logits",
 }
-SUBSET_LIMIT_S, SUITE_LIMIT_S = 180, 1800
+SUBSET_LIMIT_S, SUITE_LIMIT_S = 180, 2100
+# Gate -> a fault of one's own that it catches first; and what a fault does to the suite.
+OWN = """
+import time
+from parity.faults.fault import Fault
+from parity.faults.planting import edit, swap
+
+
+def sleep(*_):
+    time.sleep(600)
+
+
+def fault(id, gate, plant, **words):
+    return Fault(id=id, stage="own", sentence="A mistake.", gates=(gate,), plants=(plant,), **words)
+
+
+LOSS, LINE = "losses:EpochLoss.update", "self.images += images"
+FAULTS = (
+    fault("rounded", "decisions", edit("evaluate:write_rows", ("{value:.9g}", "{value:.2g}"))),
+    fault("mistyped", "loss", edit(LOSS, (LINE, "self.imges += images"))),
+    fault("raises", "loss", edit(LOSS, (LINE, "raise ValueError('no')")), raises=True),
+    fault("raises_unsaid", "loss", edit(LOSS, (LINE, "raise ValueError('no')"))),
+    fault("not_asked", "loader", edit("interruption:_interrupt", ("raise KeyboardInterrupt", "raise SystemExit"))),
+    fault("hangs", "loss", swap("losses:image_losses", "sleep", "losses:image_losses")),
+    fault("constant", "optimizer", edit("training_module:LEARNING_RATE", ("1e-4", "2e-4"))),
+)
+"""
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +86,7 @@ def test_one_fault_of_each_gate_takes_at_most_three_minutes(subset: dict[str, An
 
 
 def test_every_gate_catches_a_fault_that_is_its_own(subset: dict[str, Any]):
-    assert set(CAUGHT) == set(suite_gates())
+    assert set(CAUGHT) == set(suite_gates()) - {"decisions"}  # of this gate below
     assert subset["correct_port"]["verdict"] == "PASS", subset["correct_port"]
     rows = {row["id"]: row for row in subset["faults"]}
     first = {gate: rows[fault]["first_failing_gate"] for gate, fault in CAUGHT.items()}
@@ -90,14 +117,52 @@ def test_nothing_of_a_fault_is_left(subset: dict[str, Any], folder: Path):
     assert not any((folder / "work").iterdir())
 
 
+def test_what_becomes_of_a_fault_of_ones_own(subset: dict[str, Any], folder: Path, cohort: Path, checkpoint: Path):
+    file = folder / "own.py"
+    file.write_text(OWN, encoding="utf-8")
+    found = run_suite(Choice(file=file, limit_s=60, out=folder), lambda _: None, (cohort, checkpoint))
+    rows = {row["id"]: row for row in found["faults"]}
+    first = {id: (row["verdict"], row["detected"], row["first_failing_gate"]) for id, row in rows.items()}
+    assert first == {
+        "rounded": ("FAIL", True, "decisions"),
+        "mistyped": ("FAIL", False, "loss"),
+        "raises": ("FAIL", True, "loss"),
+        "raises_unsaid": ("FAIL", False, "loss"),
+        "not_asked": ("NOT_ASKED", False, None),
+        "hangs": ("NOT_RUN", False, None),
+        "constant": ("FAIL", True, "optimizer"),
+    }, rows
+    assert rows["mistyped"]["misplanted"].startswith("is mistyped: its own text raises AttributeError")
+    assert rows["raises"]["exception"] == rows["raises_unsaid"]["exception"] == "ValueError: no"
+    assert rows["hangs"]["place"] == "took longer than 60 s to record loss"
+    assert not any((folder / "work").iterdir())
+
+
+def test_gates_that_are_asked_for_are_all_recorded(subset: dict[str, Any], folder: Path, cohort: Path, checkpoint: Path):
+    choice = Choice(only=("checkpoint_last",), gates=("loss", "schedule", "decisions"), out=folder)
+    (row,) = run_suite(choice, lambda _: None, (cohort, checkpoint))["faults"]
+    assert row["gates"] == {"loss": "PASS", "schedule": "FAIL", "decisions": "PASS"}
+
+
+def test_a_fault_that_does_not_fit_is_bad_input_before_anything_is_recorded(tmp_path: Path, cohort: Path, checkpoint: Path):
+    file = tmp_path / "own.py"
+    file.write_text(OWN.replace("self.images +=", "self.nothing +="), encoding="utf-8")
+    with pytest.raises(BadInputError, match=r"(?s)3 that do not.*mistyped: .*raises: .*raises_unsaid: ") as error:
+        run_suite(Choice(file=file, out=tmp_path / "out"), lambda _: None, (cohort, checkpoint))
+    assert "must contain 'self.nothing += images' once, found 0 times" in str(error.value)
+    assert not (tmp_path / "out" / "base").exists()
+
+
 def test_faults_of_ones_own_are_caught(subset: dict[str, Any], folder: Path, cohort: Path, checkpoint: Path):
     example = PROJECT / "docs" / "own_faults.py"
     scorecard = run_suite(Choice(file=example, out=folder), lambda _: None, (cohort, checkpoint))
     assert {row["id"]: row["first_failing_gate"] for row in scorecard["faults"]} == {
         "validation_images_flipped": "decode",
         "dense_layer_of_another_activation": "blocks",
+        "labels_smoothed": "loss",
+        "another_learning_rate": "optimizer",
     }
-    assert scorecard["score"] == {"detected": 2, "localised": 2, "of": 2}
+    assert scorecard["score"] == {"detected": 4, "localised": 4, "of": 4}
 
 
 @pytest.mark.parametrize(

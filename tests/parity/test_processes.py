@@ -5,13 +5,14 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from parity.errors import BadInputError, LostSideError
-from parity.lines import Worker
+from parity.lines import Worker, WorkerError
 from parity.processes import interpreter, run_side
 from parity.workspace import PROJECT
 
@@ -126,3 +127,46 @@ def test_no_process_of_ours_takes_a_whole_gpu(tmp_path: Path):
     (folder / "told.py").write_text(f"import sys; sys.stdin.readline(); {show}")
     with Worker("port", ["told"], log=tmp_path / "worker.txt", environment={"PYTHONPATH": str(folder)}) as worker:
         assert worker.ask("tell") == {"growth": "true"}
+
+
+HANGS = """
+import subprocess, sys, time
+from parity.lines import serve
+
+def hang(gate):
+    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+    print("child", child.pid, flush=True)
+    time.sleep(600)
+
+serve({"record": hang, "greet": lambda: {"said": "hello"}})
+"""
+
+
+def test_a_request_that_takes_too_long_ends_the_process_and_what_it_has_started(tmp_path: Path):
+    (tmp_path / "hangs.py").write_text(HANGS, encoding="utf-8")
+    environment = {"PYTHONPATH": f"{tmp_path}:{PROJECT}"}
+    with Worker("port", ["hangs"], log=tmp_path / "log.txt", environment=environment, limit_s=20) as worker:
+        assert worker.ask("greet") == {"said": "hello"}
+        worker.limit_s = 3
+        with pytest.raises(WorkerError, match=r"^took longer than 3 s to record gradcam$"):
+            worker.ask("record", gate="gradcam")
+        assert worker.has_ended
+    child = int((tmp_path / "log.txt").read_text(encoding="utf-8").split()[-1])
+    for _ in range(100):  # a killed process is gone when its parent, by now the system, has been told
+        if not Path(f"/proc/{child}").exists() or " Z " in Path(f"/proc/{child}/stat").read_text(encoding="utf-8"):
+            break
+        time.sleep(0.05)
+    else:
+        pytest.fail(f"process {child} goes on")
+
+
+def test_a_process_that_is_ended_in_time_leaves_nothing_that_it_has_started(tmp_path: Path):
+    (tmp_path / "starts.py").write_text(
+        HANGS.replace("    time.sleep(600)\n", "    return {'pid': child.pid}\n"), encoding="utf-8"
+    )
+    environment = {"PYTHONPATH": f"{tmp_path}:{PROJECT}"}
+    with Worker("port", ["starts"], log=tmp_path / "log.txt", environment=environment) as worker:
+        child = worker.ask("record", gate="loss")["pid"]
+        assert Path(f"/proc/{child}").exists()
+    time.sleep(0.5)
+    assert not Path(f"/proc/{child}").exists() or " Z " in Path(f"/proc/{child}/stat").read_text(encoding="utf-8")

@@ -36,6 +36,7 @@ FAULTS = (
     Fault(
         id="randomresizedcrop_for_sizedcrop",
         stage="augment",
+        raises=True,
         sentence="The crop is torchvision's RandomResizedCrop, of another size and shape.",
         gates=("augment",),
         plants=(
@@ -55,6 +56,7 @@ FAULTS = (
     Fault(
         id="crop_early_downscale",
         stage="augment",
+        raises=True,
         sentence="The image is shrunk before it is augmented instead of after.",
         gates=("config", "augment"),
         plants=(

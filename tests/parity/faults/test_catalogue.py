@@ -12,7 +12,7 @@ import pytest
 
 from parity.contract import GATES
 from parity.errors import BadInputError
-from parity.faults.catalogue import STAGES, all_faults, find_fault, read_faults, stage_faults
+from parity.faults.catalogue import STAGES, all_faults, check_faults, find_fault, read_faults, stage_faults
 from parity.faults.fault import Fault, Tier
 from parity.faults.runs import suite_gates
 from parity.workspace import PROJECT
@@ -50,8 +50,13 @@ def test_every_stage_module_is_in_the_catalogue():
     assert modules == set(STAGES)
 
 
-def test_every_gate_that_is_named_exists():
-    assert {gate for fault in all_faults() for gate in fault.gates} <= set(GATES)
+def test_every_gate_that_is_named_is_recorded_by_the_suite():
+    assert {gate for fault in all_faults() for gate in fault.gates} <= set(suite_gates()) <= set(GATES)
+
+
+def test_the_suite_records_every_gate_but_of_the_frozen_code_and_of_speed():
+    found = {gate for gate in GATES if (PROJECT / "parity" / "gates" / gate / "compare.py").is_file()}
+    assert found - set(suite_gates()) == {"freeze", "throughput"}
 
 
 def test_every_mistake_names_a_gate_that_the_suite_records():
@@ -73,6 +78,45 @@ def test_faults_of_tensors_and_blocks_say_which():
     bound = [fault for fault in all_faults() if fault.is_mistake and first[fault.id] in GATES_WITH_A_PLACE]
     assert len(bound) > 20
     assert [fault.id for fault in bound if not fault.place] == []
+
+
+def a_fault(id: str = "one", stage: str = "own", gates: tuple[str, ...] = ("loss",)) -> Fault:
+    return Fault(id=id, stage=stage, sentence=f"One of {stage}.", gates=gates, plants=())
+
+
+REFUSED = {
+    "one id in two stages": (
+        (a_fault(), a_fault("two"), a_fault(stage="other")),
+        "`id` must be of one fault alone, got 'one' in here: own (One of own.) and other (One of other.); name one of them",
+    ),
+    "a gate that is misspelt": (
+        (a_fault(gates=("loss", "lockstepp")),),
+        "got 'lockstepp' in here; it is of fault one; did you mean lockstep?",
+    ),
+    "a gate that takes no fault": ((a_fault(gates=("throughput",)),), "got 'throughput' in here; it is of fault one"),
+    "an id that is a path": ((a_fault("../one"),), "`id` must be letters, digits, _, -, + and points, got '../one' in here"),
+    "an empty stage": ((a_fault(stage=""),), "`stage` must be letters, digits, _, -, + and points, got '' in here"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_faults_that_would_be_taken_for_others_are_refused(case: str):
+    faults, message = REFUSED[case]
+    with pytest.raises(BadInputError, match=re.escape(message)):
+        check_faults(faults, "here")
+
+
+def test_a_file_with_such_faults_is_refused(file: Path):
+    file.write_text(OWN.replace("FAULTS = (", "FAULTS = 2 * ("), encoding="utf-8")
+    with pytest.raises(BadInputError, match="must be of one fault alone, got 'own'"):
+        read_faults(file)
+
+
+def test_a_file_may_import_what_lies_beside_it(file: Path):
+    file.with_name(f"beside_{file.parent.name}.py").write_text("GATES = ('metrics',)", encoding="utf-8")
+    text = OWN.replace('("loss",)', "GATES").replace("\nFAULTS", f"\nfrom beside_{file.parent.name} import GATES\nFAULTS")
+    file.write_text(text, encoding="utf-8")
+    assert [fault.gates for fault in read_faults(file)] == [("metrics",)]
 
 
 def test_a_fault_is_found_by_its_id():

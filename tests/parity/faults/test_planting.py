@@ -12,7 +12,8 @@ from types import ModuleType
 import pytest
 
 from parity.faults.fault import Fault
-from parity.faults.planting import Edit, Planter, PlantingError, Swap, Within, find
+from parity.faults.planting import Edit, Planter, Swap, Within, find
+from parity.faults.reach import PlantingError
 from parity.workspace import Workspace
 
 SOURCE = """
@@ -214,11 +215,6 @@ def test_a_place_that_is_not_there_is_named(module: ModuleType, place: str):
 def test_a_module_that_is_not_there_is_named():
     with pytest.raises(PlantingError, match=r"no_such_module:scale must name something .* No module named"):
         find("no_such_module:scale")
-
-
-def test_a_class_is_no_function_to_edit(module: ModuleType, workspace: Workspace):
-    with pytest.raises(PlantingError, match="Special must be a function, got type"), edit(module, "Special")(workspace):
-        pytest.fail("nothing may run with half a fault")
 
 
 def test_a_swap_holds_inside_the_block_only(module: ModuleType, workspace: Workspace):

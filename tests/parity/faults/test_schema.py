@@ -28,6 +28,10 @@ def test_a_scorecard_follows_it():
     assert list(VALIDATOR.iter_errors(json.loads(json.dumps(card)))) == []
 
 
+def test_a_fault_may_be_not_asked():
+    assert list(VALIDATOR.iter_errors(changed(("faults", 0, "verdict"), "NOT_ASKED"))) == []
+
+
 def changed(path: tuple[Any, ...], value: Any) -> dict[str, Any]:
     card: Any = copy.deepcopy(make_scorecard(**perfect()))
     place = card
@@ -42,13 +46,14 @@ def changed(path: tuple[Any, ...], value: Any) -> dict[str, Any]:
     [
         (("schema",), "parity-faults/2"),
         (("faults", 0, "verdict"), "MAYBE"),
+        (("faults", 0, "gates"), {"loss": "NOT_ASKED"}),
         (("faults", 0, "tier"), "4"),
         (("faults", 0, "detected"), "yes"),
         (("score", "of"), -1),
         (("correct_port", "runs", 0, "seconds"), None),
         (("extra",), 1),
     ],
-    ids=["schema", "verdict", "tier", "detected", "score", "seconds", "extra"],
+    ids=["schema", "verdict", "gate", "tier", "detected", "score", "seconds", "extra"],
 )
 def test_what_a_scorecard_cannot_say_does_not(path: tuple[Any, ...], value: Any):
     assert list(VALIDATOR.iter_errors(changed(path, value))) != []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from parity.faults.scorecard import (
     render,
 )
 from parity.verdict import Check, GateResult, Verdict
+from parity.workspace import PROJECT
 
 TENSOR = "conv2_block1_1_conv/kernel"
 
@@ -131,12 +133,86 @@ def test_a_place_without_a_number_says_why():
     assert row["place"] == "loss/none/batch1/present; port: batch1 is missing"
 
 
+def raised(said: str, *types: str, file: str = "torch_port/losses.py") -> dict[str, Any]:
+    return {"chain": [{"said": said, "types": [*types, "Exception"], "file": file}]}
+
+
+PLANTED = "<fault in torch_port.losses:image_losses>"
+SHAPES = raised("RuntimeError: shapes", "RuntimeError")
+MISTYPED = raised("NameError: name 'loss' is not defined", "NameError", file=PLANTED)
+WRAPPED = {"chain": [*raised("InputError: no loss", "InputError")["chain"], *MISTYPED["chain"]]}
+UNSAID = "raises without saying so (raises=True): RuntimeError: shapes"
+OWN_TEXT = "is mistyped: its own text raises NameError: name 'loss' is not defined"
+RAISED: dict[str, tuple[bool, dict[str, Any], str]] = {
+    "a fault about raising": (True, SHAPES, ""),
+    "one that does not say so": (False, SHAPES, UNSAID),
+    "a refusal of the port's own": (False, raised("InputError: no loss", "InputError"), ""),
+    "a misspelt name": (False, MISTYPED, OWN_TEXT),
+    "a misspelt name in a fault about raising": (True, MISTYPED, OWN_TEXT),
+    "a misspelt name that the port explains": (True, WRAPPED, OWN_TEXT),
+    "an attribute, of the port's own code": (True, raised("AttributeError: x", "AttributeError"), ""),
+    "an argument, in a replacement": (
+        True,
+        raised("TypeError: x", "TypeError", file=str(PROJECT / "parity/faults/port_parts.py")),
+        "is mistyped: its own text raises TypeError: x",
+    ),
+    "a value, in a replacement": (
+        True,
+        raised("ValueError: x", "ValueError", file=str(PROJECT / "parity/faults/port_parts.py")),
+        "",
+    ),
+    "a key error in one's own file": (True, raised("KeyError: x", "KeyError", "LookupError", file="/own/faults.py"), ""),
+    "an attribute in one's own file": (
+        True,
+        raised("AttributeError: x", "AttributeError", file="/own/faults.py"),
+        "is mistyped: its own text raises AttributeError: x",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", RAISED)
+def test_what_is_raised_counts_only_where_it_is_meant(case: str):
+    says_so, found, misplanted = RAISED[case]
+    fault = replace(make_fault("loss"), raises=says_so)
+    row = judge(fault, [gate("config"), gate("loss", Verdict.FAIL)], {"loss": found}, file=Path("/own/faults.py"))
+    assert (row["raised"], row["exception"], row["misplanted"]) == (True, found["chain"][0]["said"], misplanted)
+    assert (row["verdict"], row["detected"], row["localised"]) == ("FAIL", not misplanted, not misplanted)
+
+
+def test_what_is_raised_after_a_number_has_failed_is_not_looked_at():
+    row = judge(make_fault("loss"), [gate("config", Verdict.FAIL), gate("loss", Verdict.FAIL)], {"config": SHAPES})
+    assert (row["raised"], row["detected"]) == (False, True)
+
+
+def test_what_is_raised_while_weights_are_converted_is_found_at_the_first_gate_that_fails():
+    row = judge(make_fault("weights"), [gate("config"), gate("weights", Verdict.FAIL)], {"convert": MISTYPED})
+    assert (row["raised"], row["misplanted"], row["detected"]) == (True, OWN_TEXT, False)
+
+
+def test_what_only_config_can_know_must_not_be_an_exception_there():
+    row = judge(make_fault("config"), [gate("config", Verdict.FAIL), gate("loss")], {"config": SHAPES})
+    assert (row["raised"], row["detected"], row["localised"], row["misplanted"]) == (True, False, False, UNSAID)
+
+
+@pytest.mark.parametrize("verdict", [Verdict.PASS, Verdict.FAIL, Verdict.INCONCLUSIVE])
+def test_a_fault_that_no_gate_runs_is_not_asked_unless_something_fails(verdict: Verdict):
+    row = judge(make_fault("numerics"), [gate("config"), gate("numerics", verdict)], asked=False)
+    assert row["verdict"] == ("NOT_ASKED" if verdict is Verdict.PASS else verdict.value)
+    assert row["detected"] == (verdict is Verdict.FAIL)
+
+
+def test_every_gate_that_was_recorded_has_its_verdict():
+    row = judge(make_fault("loss"), [gate("config"), gate("loss", Verdict.FAIL), gate("gradcam", Verdict.INCONCLUSIVE)])
+    assert row["gates"] == {"config": "PASS", "loss": "FAIL", "gradcam": "INCONCLUSIVE"}
+
+
 def fault_row(id: str, tier: str = "1", **changes: Any) -> dict[str, Any]:
     """Return the row of a mistake that was seen at its place, or with other values."""
     return {
         "id": id, "stage": "loss", "tier": tier, "sentence": f"Sentence of {id}.", "expected_gates": ["loss"],
         "expected_place": "", "emulates": "", "verdict": "FAIL", "config_named": None, "first_failing_gate": "loss",
-        "place": f"place of {id}", "detected": True, "localised": True, "seconds": 1.5, **changes,
+        "place": f"place of {id}", "detected": True, "localised": True, "raised": False, "exception": "", "misplanted": "",
+        "gates": {"loss": "FAIL"}, "seconds": 1.5, **changes,
     }  # fmt: skip
 
 
@@ -247,6 +323,18 @@ SHORTCOMINGS: dict[str, tuple[Change, str]] = {
         update("dead_maps", verdict="FAIL", expected="INCONCLUSIVE", as_expected=False, place="here"),
         "dead_maps must not fail so: FAIL here",
     ),
+    "one that no gate runs": (
+        update("mistake2_1", **{**MISSED, "verdict": "NOT_ASKED"}),
+        "mistake2_1 is NOT ASKED: no gate runs what it changes",
+    ),
+    "a control that no gate runs": (
+        update("control_0", verdict="NOT_ASKED"),
+        "control_0 is NOT ASKED: no gate runs what it changes",
+    ),
+    "one that is mistyped": (
+        update("mistake2_1", detected=False, localised=False, raised=True, misplanted="is mistyped: NameError"),
+        "mistake2_1 is mistyped: NameError",
+    ),
     "a gate without power": (update("weights", smallest=None), "weights does not see: change for weights"),
 }
 
@@ -344,6 +432,17 @@ def test_a_perfect_suite_is_rendered_as_passed(tmp_path: Path):
     assert f"PASS: {headline(card)}" in text.splitlines()
     assert "not seen, or elsewhere" not in text
     assert [line.split() for line in text.splitlines() if line.startswith("all ")] == [["all", "41", "41", "41", "61.5"]]
+
+
+def test_the_gates_that_were_asked_for_are_shown_fault_by_fault(tmp_path: Path):
+    found = {**perfect(), "gates": ("loss", "gradcam")}
+    update("mistake1_0", gates={"loss": "FAIL", "gradcam": "PASS"})(found)
+    lines = [line.split() for line in render(make_scorecard(**found), tmp_path).splitlines()]
+    assert ["fault", "loss", "gradcam"] in lines
+    assert ["mistake1_0", "FAIL", "PASS"] in lines
+    assert ["fault", "loss", "gradcam"] not in [
+        line.split() for line in render(make_scorecard(**perfect()), tmp_path).splitlines()
+    ]
 
 
 def test_each_gate_has_its_faults_and_its_power():

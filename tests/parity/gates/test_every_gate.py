@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from parity.faults.power import PROBES
+from parity.faults.runs import suite_gates
 from parity.workspace import PROJECT
 
 GATES = sorted(path.parent.name for path in PROJECT.glob("parity/gates/*/compare.py"))
@@ -47,10 +48,9 @@ def test_every_gate_has_tests_of_its_comparison(gate: str):
     assert len(list(comparing_tests(path.read_text(encoding="utf-8"), gate))) >= 3
 
 
-def test_every_gate_that_the_port_records_has_a_smallest_fault():
-    """The others compare frozen files, or what whole commands write: a fault cannot be planted in those in memory."""
-    recorded = {path.parent.name for path in PROJECT.glob("parity/gates/*/port.py")}
-    assert recorded == set(PROBES)
+def test_every_gate_that_the_suite_records_has_a_smallest_fault():
+    """The others compare frozen files and timed runs."""
+    assert set(suite_gates()) == set(PROBES)
     assert {gate: probe.gate for gate, probe in PROBES.items()} == {gate: gate for gate in PROBES}
 
 
