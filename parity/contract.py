@@ -46,7 +46,8 @@ GATES: Mapping[str, str] = {
 
 # A gate that reads what another gate recorded, or what was made from the same model or training.
 RECORDED_WITH: Mapping[str, tuple[str, ...]] = {
-    **dict.fromkeys(("freeze", "decisions"), ("inference",)),
+    "freeze": ("inference",),
+    "decisions": ("inference", "gradcam"),
     "gradients": ("lockstep",),
 }
 

@@ -19,6 +19,7 @@ JUDGING = [
 ]
 # Numbers of a definition, by file: another value would be another question, not another answer.
 DEFINITIONS = {
+    "gradcam/command_checks.py": {255, 0.3, 4.55},  # levels of a map, and by how much one moves a colour of the overlay
     "inference/compare.py": {0.5, 0.25, 2.0},  # a fair coin, its variance, and what dropout does to what it keeps
     "lockstep/compare.py": {1e-7},  # Adam's epsilon
     "lockstep/statistics.py": {0.01, 0.99},  # batch norm's momentum
