@@ -44,7 +44,7 @@ def compare(workspace: Workspace, gates_file: GatesFile) -> GateResult:
     checks += _trace_checks(comparison)
     comparison.tables += 1
     distinct = gates_file.limit("loader/distinct_images")
-    checks += permutation_checks(candidate["permutation"], reference["trace_files"]["train"], distinct)
+    checks += permutation_checks(candidate, reference["trace_files"]["train"], distinct)
     return comparison.result(checks)
 
 

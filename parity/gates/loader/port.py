@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 
 from parity.artefact import RecordingWriter
-from parity.gates.loader.contract import DEFAULT_EPOCHS, TRACE_IMAGES, TRACED, Trace, phases
+from parity.errors import is_out_of_memory
+from parity.gates.loader.contract import DEFAULT_EPOCHS, DEFAULT_SEED, TRACE_IMAGES, TRACED, Trace, phases
 from parity.sides.port import PortSide
+from parity.sides.port_epochs import make_image, train_over
 from torch_port import data
 
 
@@ -51,23 +53,37 @@ def _record_trace(side: PortSide, out: RecordingWriter) -> None:
         trace.follow(phase, loaders[split])
     for name, table in trace.tables().items():
         out.write_value(name, table)
-    default = Trace(trace.names)
-    loader = _traced_loaders(side)["train"]
-    loader.dataset.augment = default.watch(_corner)
+    _record_permutation(side, out, trace.names)
+
+
+def _record_permutation(side: PortSide, out: RecordingWriter, names: dict[str, str]) -> None:
+    """Record what a training in the default order reads, and what the sampler gives for the same epochs."""
+    sampled, trained = Trace(names), Trace(names)
+    loader = _watched_loader(side, sampled)
     for number in range(DEFAULT_EPOCHS):
-        default.follow(f"epoch {number}", _epoch(loader, number))
-    out.write_value("permutation", {"images": default.images, "labels": default.labels})
-
-
-def _corner(image: np.ndarray) -> dict[str, np.ndarray]:
-    return {"image": image[:1, :1]}
-
-
-def _epoch(loader: Any, number: int) -> Iterator[Any]:
-    """Return the batches of an epoch; its sampler is told the number as Lightning tells it."""
-    if hasattr(loader.batch_sampler.sampler, "set_epoch"):
         loader.batch_sampler.sampler.set_epoch(number)
-    return iter(loader)
+        sampled.follow(f"epoch {number}", loader)
+    out.write_value("sampled", sampled.by_name())
+    loader = _watched_loader(side, trained)
+    try:
+        train_over(
+            side,
+            loader,
+            epochs=DEFAULT_EPOCHS,
+            on_epoch=lambda number: trained.begin(f"epoch {number}"),
+            on_batch=lambda batch: trained.arrive(batch[1].cpu()),
+        )
+    except Exception as error:  # the loader has just been read: what does not train is for the gates behind
+        if is_out_of_memory(f"{type(error).__name__}: {error}"):
+            raise
+        out.write_value("untrained", f"{type(error).__name__}: {error}")
+    out.write_value("permutation", trained.by_name())
+
+
+def _watched_loader(side: PortSide, trace: Trace) -> Any:
+    loader = _traced_loaders(side, seed=DEFAULT_SEED)["train"]
+    loader.dataset.augment = trace.watch(lambda image: {"image": make_image()})
+    return loader
 
 
 def _traced_loaders(side: PortSide, **options: Any) -> dict[str, Any]:
