@@ -14,11 +14,13 @@ from lightning.pytorch.callbacks import LambdaCallback
 from torch.utils.data import DataLoader
 
 from parity.contract import CLASSES
+from parity.errors import is_out_of_memory
 from parity.sides.port import PortSide
 from parity.sides.port_head import make_identity_head
 from parity.sides.port_training import train
 from parity.training import CLASS_WEIGHTS
 from torch_port.losses import make_class_weights
+from torch_port.lost_workers import LostWorkerError
 from torch_port.training_module import ClassifierTraining
 
 SIDE_PX = 16  # of an image that the head is given: as many values as it has hidden units
@@ -33,8 +35,10 @@ def make_image(*values: float) -> np.ndarray:
     return image
 
 
-def train_over(side: PortSide, loader: Any, *, epochs: int, on_epoch: OnEpoch, on_batch: OnBatch) -> None:
+def train_over(side: PortSide, loader: Any, *, epochs: int, on_epoch: OnEpoch, on_batch: OnBatch) -> str:
     """Train the port's head over a loader whose data set returns what `make_image` makes; the learning rate is 0.
+
+    A port that cannot train is no finding about what it reads: the gates of training say so.
 
     Args:
         side: The port.
@@ -42,7 +46,26 @@ def train_over(side: PortSide, loader: Any, *, epochs: int, on_epoch: OnEpoch, o
         epochs: How many.
         on_epoch: Told the number of an epoch, from 0, when it begins.
         on_batch: Given each batch as it is trained on.
+
+    Returns:
+        What the port raised; nothing if it trained to the end.
+
+    Raises:
+        LostWorkerError: A process that reads images has ended.
     """
+    try:
+        _train(side, loader, epochs, on_epoch, on_batch)
+    except LostWorkerError:
+        raise
+    except Exception as error:
+        said = f"{type(error).__name__}: {error}"
+        if is_out_of_memory(said):
+            raise
+        return said
+    return ""
+
+
+def _train(side: PortSide, loader: Any, epochs: int, on_epoch: OnEpoch, on_batch: OnBatch) -> None:
     head = make_identity_head(side, "float64")
     head.hidden = lambda images: images.flatten(1)
     training = ClassifierTraining(head, make_class_weights(CLASS_WEIGHTS, len(CLASSES)), learning_rate=0.0)

@@ -23,7 +23,7 @@ def permutation_checks(found: Mapping[str, Any], files: Sequence[tuple[str, int]
         files: The images and their labels, in the order of the data set.
         distinct: Number of images from which on an order is not repeated by chance.
     """
-    if reason := found.get("untrained"):
+    if reason := found["untrained"]:
         return [_untrained(str(reason))]
     trained, sampled = (found.get(what, {}) for what in ("permutation", "sampled"))
     epochs, batches, streams = (
