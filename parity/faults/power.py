@@ -141,6 +141,11 @@ _PROBES = (
         plant=_scaled("metrics:CountMetric.compute", "self.value(self.counts)", "self.value(self.counts) * (1 + AMOUNT)"),
     ),
     PowerProbe(
+        gate="decisions",
+        sentence="relative change of the probabilities that `evaluate` writes",
+        plant=_scaled("evaluate:write_rows", "{value:.9g}", "{value * (1 + AMOUNT):.9g}"),
+    ),
+    PowerProbe(
         gate="gradcam",
         sentence="change of one cell of a map, relative to its largest",
         plant=_scaled(
