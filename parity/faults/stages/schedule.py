@@ -92,7 +92,7 @@ FAULTS = (
         id="best_weights_never_saved",
         stage="schedule",
         tier=Tier.TWO,
-        sentence="No epoch is taken for the best: no weights are kept, and a training ends with advice about the learning rate.",
+        sentence="No epoch is taken for the best: no weights are kept, and a training ends with advice about its rate.",
         gates=("schedule",),
         plants=(edit(BEST_EPOCH_END, ("self.rule.update(val_loss, trainer.current_epoch)", "False")),),
     ),
