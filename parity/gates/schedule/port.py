@@ -29,6 +29,9 @@ from torch_port.callbacks import BestWeightsCallback
 from torch_port.errors import InputError
 from torch_port.training_module import ClassifierTraining
 
+# No epoch had a loss to keep the weights of, or there is no file of them.
+NOTHING_TO_LOAD = (InputError, FileNotFoundError)
+
 
 def record(side: PortSide, out: RecordingWriter) -> None:
     path = side.workspace.gate_fixtures(GATE) / TRACES_FILE
@@ -72,7 +75,7 @@ def _replay(module: Any, trainer: Any, trace: Trace, folder: Path) -> Replay:
     try:
         _call(callbacks, "on_train_end", trainer, pl_module)
         loaded = _values(pl_module.model.state_dict().values())
-    except InputError:  # no epoch had a loss to keep the weights of
+    except NOTHING_TO_LOAD:
         loaded = ()
     return _outcome(learning_rate, trainer.should_stop, _find_rule(callbacks), loaded)
 
@@ -101,8 +104,11 @@ def _train(side: PortSide, trace: Trace, folder: Path) -> tuple[Replay, list[flo
     hardware = training.Hardware(accelerator="gpu" if side.device.type == "cuda" else "cpu")
     loaders = [DataLoader([batch], batch_size=None) for _ in ("train", "val")]
     words = {"num_epochs": len(trace.val_loss), "hardware": hardware, "callbacks": [watch], **trace.arguments()}
-    training.train_model(pl_module, *loaders, folder, **words)
-    loaded = _values(head.state_dict().values())
+    try:
+        training.train_model(pl_module, *loaders, folder, **words)
+        loaded = _values(head.state_dict().values())
+    except NOTHING_TO_LOAD:
+        loaded = ()
     return _outcome(learning_rate, seen["stopped"], _find_rule(seen["callbacks"]), loaded), _read_saved(folder)
 
 
