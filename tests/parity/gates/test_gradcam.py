@@ -395,7 +395,8 @@ def test_an_overlay_of_another_threshold_than_was_asked_for_fails(run: HandmadeR
 @pytest.mark.parametrize(("levels", "passes"), [(1, True), (2, False)])
 def test_an_overlay_may_be_rounded_once(run: HandmadeRun, levels: int, passes: bool):
     overlay = run.port.arrays["command/overlay"][0]
-    overlay[1, 5, 7, 2] += levels if overlay[1, 5, 7, 2] < 128 else -levels
+    level = int(overlay[1, 5, 7, 2])
+    overlay[1, 5, 7, 2] = level + levels if level < 128 else level - levels
     result = run.compare("gradcam", compare)
     assert failed(result) == ([] if passes else [LEVELS])
     assert find(result, LEVELS).observed == levels
