@@ -137,7 +137,7 @@ def _values(tensors: Iterable[Any]) -> tuple[float, ...]:
 
 
 def _set_epoch(trainer: Any, epoch: int) -> None:
-    trainer.fit_loop.epoch_progress.current.processed = epoch
+    trainer.fit_loop.epoch_progress.current.completed = epoch
 
 
 def _call(callbacks: list[Any], hook: str, trainer: Any, pl_module: Any) -> None:
