@@ -31,6 +31,7 @@ def compare(workspace: Workspace, gates_file: GatesFile) -> GateResult:
     every = [*rows, *raw, *predicted["legacy"]]
     groups = list(group(every))
     noise = noise_floor(workspace)
+    probability_limit = _widened(gates_file.limit("decisions/probabilities"), noise)
     signed = _read_signed_rows(workspace)
     by_kind = {kind: [row for row in every if row.kind == kind] for kind in (*KINDS, RAW, PREDICT)}
     ties = {kind: find_ties(members, gates_file.limit("decisions/ties")) for kind, members in by_kind.items()}
@@ -48,11 +49,7 @@ def compare(workspace: Workspace, gates_file: GatesFile) -> GateResult:
             for check in _per_class_checks(f"{kind}/{split}", members, ties[kind], gates_file)
         ),
         *_figure_checks(workspace, raw, gates_file.limit("decisions/figures")),
-        *predict_checks(
-            workspace,
-            predicted["port"],
-            {"rows": gates_file.limit("decisions/batches"), "maps": gates_file.limit("gradcam/float32")},
-        ),
+        *predict_checks(workspace, predicted["port"], probability_limit, gates_file.limit("gradcam/float32")),
         *(_signed_checks(workspace, signed, gates_file) if signed is not None else ()),
     ]
     expected = len(workspace.all_cases) + 3 * len(workspace.cases("evaluation"))  # raw, and predict beside either `evaluate`
@@ -145,9 +142,13 @@ def _probability_check(rows: list[Row], ceiling: Limit, noise: float) -> Check:
     for row in rows:
         worst.add(row.difference, row.image, row.reference.size)
     kind = rows[0].kind if rows else RAW
-    # The shipped commands are both float32, so both errors count: one noise floor each.
-    limit = ceiling.widened(2 * noise)
+    limit = _widened(ceiling, noise)
     return worst.to_check(f"decisions/float32/{kind}/probabilities/max_abs", limit, unit="probability", noise_floor=noise)
+
+
+def _widened(ceiling: Limit, noise: float) -> Limit:
+    """Two commands are both float32, so both errors count: one noise floor each."""
+    return ceiling.widened(2 * noise)
 
 
 def _per_class_checks(place: str, rows: list[Row], ties: set[Row], gates_file: GatesFile) -> Iterator[Check]:

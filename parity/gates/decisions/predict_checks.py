@@ -49,13 +49,14 @@ def read_predict_rows(workspace: Workspace) -> dict[str, list[Row]]:
     return rows
 
 
-def predict_checks(workspace: Workspace, rows: Sequence[Row], limits: Mapping[str, Limit]) -> Iterator[Check]:
+def predict_checks(workspace: Workspace, rows: Sequence[Row], same: Limit, maps: Limit) -> Iterator[Check]:
     """Yield the checks of the port's ``predict``.
 
     Args:
         workspace: The run.
         rows: Those of the port's own ``evaluate`` and of ``predict``.
-        limits: ``rows`` of the one against the other, and ``maps``.
+        same: Of the one against the other, and of ``predict`` against itself.
+        maps: Of the maps.
     """
     recording = workspace.recording("port", "decisions")
     for run in RUNS:
@@ -63,9 +64,9 @@ def predict_checks(workspace: Workspace, rows: Sequence[Row], limits: Mapping[st
     worst = Worst()
     for row in rows:
         worst.add(row.difference, row.image, row.candidate.size)
-    yield worst.to_check("decisions/float32/predict/evaluate/max_abs", limits["rows"], unit="probability")
-    yield _repeated_check(workspace, recording, limits["rows"])
-    yield from _map_checks(workspace, recording, limits["maps"])
+    yield worst.to_check("decisions/float32/predict/evaluate/max_abs", same, unit="probability")
+    yield _repeated_check(workspace, recording, same)
+    yield from _map_checks(workspace, recording, maps)
 
 
 def _rows(recording: Recording, run: str) -> Mapping[str, Sequence[float]]:
