@@ -9,6 +9,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
+import torch
 from PIL import Image
 
 from parity.architecture import GRADCAM_PORT_LAYER
@@ -47,7 +48,7 @@ def _write_classes(side: PortSide, out: RecordingWriter) -> None:
     inputs = {
         "evaluation": [side.tensor(side.workspace.image(case), "float64") for case in side.workspace.tap_cases("evaluation")],
         "command": [
-            side.tensor(gradcam.get_img_array(case.path, size).numpy(), "float64", "NCHW")
+            gradcam.get_img_array(case.path, size, dtype=torch.float64).to(side.device)  # as Keras divides in this precision
             for case in command_cases(side.workspace)
         ],
     }
