@@ -7,15 +7,11 @@ import sys
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import redirect_stderr, redirect_stdout
 
-from parity.errors import BadInputError
+from parity.errors import BadInputError, CommandFailed
 
 INTERRUPTED = 130
 CANNOT_WRITE = "that can be written"  # what the commands say of a full disk: no finding about a side
 Main = Callable[[list[str]], int]
-
-
-class CommandFailed(Exception):
-    """A command refused what it was given."""
 
 
 def run_command(main: Main, words: Iterable[object], *, allowed: tuple[int, ...] = (0,)) -> int:

@@ -112,9 +112,9 @@ FAULTS = (
         plants=(edit(BEST_END, (LOAD, "load_file(self.path)")),),
     ),
     Fault(
-        id="callbacks_left_out",
+        id="stopping_left_out",
         stage="schedule",
-        sentence="`train_model` leaves the rules of patience out, which are right as such.",
+        sentence="`train_model` leaves the stopping rule out, which is right as such.",
         gates=("schedule",),
         place="trained",
         plants=(
@@ -122,7 +122,7 @@ FAULTS = (
                 TRAIN,
                 (
                     "*make_callbacks(log_dir, patience=patience, patience_lr=patience_lr, provenance=provenance or {}),",
-                    "*make_callbacks(log_dir, patience=patience, patience_lr=patience_lr, provenance=provenance or {})[2:],",
+                    "*make_callbacks(log_dir, patience=patience, patience_lr=patience_lr, provenance=provenance or {})[1:],",
                 ),
             ),
         ),

@@ -8,10 +8,10 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from parity.artefact import RecordingWriter
-from parity.errors import BadInputError
+from parity.errors import BadInputError, CommandFailed
 from parity.gates.decisions.contract import MAPPED, MAPS, RUNS, link_images, predicted_cases
 from parity.predictions import Predictions, read_predictions
-from parity.sides.command_line import CommandFailed, flatten, run_command
+from parity.sides.command_line import flatten, run_command
 from parity.sides.port import PortSide
 from torch_port.__main__ import main
 
@@ -40,9 +40,11 @@ def _record_run(side: PortSide, out: RecordingWriter, run: str, folder: Path) ->
     out.write_value(f"{run}/exit_code", code)
     out.write_value(f"{run}/rows", _read_rows(table))
     if run == MAPPED:
-        written = {case.image: np.load(maps / f"{Path(case.image).stem}.npz") for case in cases}
+        paths = {case.image: maps / f"{Path(case.image).stem}.npz" for case in cases}
+        written = {image: np.load(path) for image, path in paths.items() if path.is_file()}
         out.write_value("maps/predicted", {image: int(arrays["predicted"]) for image, arrays in written.items()})
-        out.write_array(MAPS, np.stack([arrays["raw"] for arrays in written.values()]), "NHW")
+        if written:
+            out.write_array(MAPS, np.stack([arrays["raw"] for arrays in written.values()]), "NHW")
         out.write_value("maps/overlays", sorted(path.stem for path in maps.glob("*.png")))
 
 

@@ -18,7 +18,7 @@ from parity.gates.gradcam.contract import command_cases
 from parity.measurement import Worst
 from parity.predictions import read_predictions
 from parity.tolerance import Limit
-from parity.verdict import Check
+from parity.verdict import Check, Verdict
 from parity.workspace import Workspace
 
 PREDICT = "predict"
@@ -106,7 +106,11 @@ def _map_checks(workspace: Workspace, recording: Recording, limit: Limit) -> Ite
     drawn = dict.fromkeys(recording.values.get("maps/overlays", ()), "drawn")
     yield compare_table("decisions/exact/predict/maps/overlays", stems, stems, drawn)
     shape = (len(cases), *tap_shapes(workspace.spec.height_px, workspace.spec.width_px, len(CLASSES))["conv5/block3/out"][1:3])
-    truth, found = _read_maps(workspace, recording, shape)
+    try:
+        truth, found = _read_maps(workspace, recording, shape)
+    except ArtefactError as error:
+        yield Check(id="decisions/none/predict/maps/present", verdict=Verdict.FAIL, reason=str(error))
+        return
     worst = Worst()
     for place, image in enumerate(names):
         if image in answers:
