@@ -46,8 +46,7 @@ GATES: Mapping[str, str] = {
 
 # A gate that reads what another gate recorded, or what was made from the same model or training.
 RECORDED_WITH: Mapping[str, tuple[str, ...]] = {
-    "freeze": ("inference",),
-    "decisions": ("inference", "gradcam"),
+    **dict.fromkeys(("freeze", "decisions"), ("inference",)),
     "gradients": ("lockstep",),
 }
 

@@ -64,8 +64,8 @@ FAULTS = (
         id="predict_maps_of_other_classes",
         stage="predict",
         sentence="Maps explain the least likely class.",
-        gates=("decisions",),
-        place="predict/maps",
+        gates=("gradcam",),
+        place="predict/",
         plants=(edit("predict:write_maps", ("int(np.argmax(row))", "int(np.argmin(row))")),),
     ),
     Fault(
@@ -73,7 +73,7 @@ FAULTS = (
         stage="predict",
         tier=Tier.TWO,
         sentence="Maps are made of images of another size than the network's input.",
-        gates=("decisions",),
+        gates=("gradcam",),
         plants=(edit(MISSING, ("input_size(options.image_scale))", "(300, 400))")),),
     ),
 )

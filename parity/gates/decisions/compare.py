@@ -49,7 +49,7 @@ def compare(workspace: Workspace, gates_file: GatesFile) -> GateResult:
             for check in _per_class_checks(f"{kind}/{split}", members, ties[kind], gates_file)
         ),
         *_figure_checks(workspace, raw, gates_file.limit("decisions/figures")),
-        *predict_checks(workspace, predicted["port"], probability_limit, gates_file.limit("gradcam/float32")),
+        *predict_checks(workspace, predicted["port"], probability_limit),
         *(_signed_checks(workspace, signed, gates_file) if signed is not None else ()),
     ]
     expected = len(workspace.all_cases) + 3 * len(workspace.cases("evaluation"))  # raw, and predict beside either `evaluate`

@@ -1,4 +1,4 @@
-"""What the sides' ``gradcam`` commands wrote of the same raw files: images, classes, raw maps, overlays."""
+"""What the sides' commands wrote of the same raw files: images, classes, raw maps, overlays; and the maps of ``predict``."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from parity.comparison import Comparison, Expected, compare_table
+from parity.comparison import Comparison, Expected, Pair, compare_table
 from parity.contract import CLASSES
+from parity.gates.decisions.predict_checks import image_check, read_rows
 from parity.gates.gradcam.contract import CLASS_KINDS, MASK_THRESHOLD, command_cases
 from parity.measurement import ErrorTable, Worst
 from parity.tolerance import GatesFile, Limit
@@ -32,12 +33,21 @@ def expected_command(workspace: Workspace, map_shape: tuple[int, ...]) -> dict[s
             for kind, count in counts.items()
         },
         "command/raw": Expected(axes="NHW", shape=(samples, *map_shape), dtype="float32"),
+        "predict/raw": Expected(axes="NHW", shape=(samples, *map_shape), dtype="float32", alone=True),
         "command/resized": Expected(axes="NHW", shape=(samples, *size), dtype="float32", nonfinite=True),
         "command/overlay": Expected(axes="NHWC", shape=(samples, *size, 3), dtype="uint8"),
     }
 
 
-def class_checks(workspace: Workspace, comparison: Comparison, gates_file: GatesFile) -> Iterator[Check]:
+Classes = Mapping[str, Pair | None]  # maps of every class, by kind
+
+
+def read_classes(comparison: Comparison) -> Classes:
+    """Return the maps of every class of each kind of images; None where a side has none that are whole."""
+    return {kind: next(comparison.pairs(f"float64/classes/{kind}"), None) for kind in CLASS_KINDS}
+
+
+def class_checks(workspace: Workspace, classes: Classes, gates_file: GatesFile) -> Iterator[Check]:
     """Compare the maps of every class, each for itself, in float64."""
     names = dict(
         zip(
@@ -49,7 +59,7 @@ def class_checks(workspace: Workspace, comparison: Comparison, gates_file: Gates
     limit = gates_file.limit("gradcam/float64")
     for kind in CLASS_KINDS:
         worst = Worst()
-        for pair in comparison.pairs(f"float64/classes/{kind}"):
+        if (pair := classes[kind]) is not None:
             for row, image in enumerate(names[kind]):
                 for index, label in enumerate(CLASSES):
                     error = _map_error(pair.reference[row, index], pair.candidate[row, index])
@@ -80,6 +90,27 @@ def command_checks(workspace: Workspace, comparison: Comparison, gates_file: Gat
         ]
         faint = gates_file.limit("gradcam/faint").value
         yield from _overlay_checks([picture for picture in drawn if picture.is_clear(faint)], gates_file)
+
+
+def predict_checks(workspace: Workspace, comparison: Comparison, classes: Classes, gates_file: GatesFile) -> Iterator[Check]:
+    """Compare the maps of the port's ``predict``: of its row's class, as the legacy makes it of the same file in float64."""
+    cases = command_cases(workspace)
+    names = [case.image for case in cases]
+    recorded = comparison.candidate.values
+    comparison.tables += 1
+    yield image_check("gradcam/exact/predict/images", cases, comparison.candidate)
+    answers = {image: int(np.argmax(row)) for image, row in read_rows(comparison.candidate).items()}
+    yield compare_table("gradcam/exact/predict/predicted", names, answers, recorded.get("predict/predicted", {}))
+    stems = {Path(name).stem: "drawn" for name in names}
+    drawn = dict.fromkeys(recorded.get("predict/overlays", ()), "drawn")
+    yield compare_table("gradcam/exact/predict/overlays", stems, stems, drawn)
+    worst = Worst()
+    for _, maps in comparison.alone("predict/raw"):
+        if (pair := classes["command"]) is not None:
+            for image, truth, found in zip(names, pair.reference, maps, strict=True):
+                if image in answers:
+                    worst.add(_map_error(truth[answers[image]], found), image, found.size)
+    yield worst.to_check("gradcam/float32/predict/raw/max_rel", gates_file.limit("gradcam/float32"), unit="relative")
 
 
 def _map_error(reference: np.ndarray, candidate: np.ndarray) -> float:

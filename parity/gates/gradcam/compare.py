@@ -10,7 +10,7 @@ import numpy as np
 from parity.architecture import tap_shapes
 from parity.comparison import Comparison, Expected, Pair
 from parity.contract import CLASSES, DTYPES, KINDS
-from parity.gates.gradcam.command_checks import class_checks, command_checks, expected_command
+from parity.gates.gradcam.command_checks import class_checks, command_checks, expected_command, predict_checks, read_classes
 from parity.gates.gradcam.contract import FIXTURE_IMAGE, FIXTURE_MAPS
 from parity.measurement import ErrorTable, Worst
 from parity.tolerance import GatesFile, Limit
@@ -37,9 +37,11 @@ def compare(workspace: Workspace, gates_file: GatesFile) -> GateResult:
     limits = {dtype: gates_file.limit(f"gradcam/{dtype}") for dtype in DTYPES}
     checks = [*errors.checks("gradcam", [f"raw/{kind}" for kind in KINDS], limits), *reruns, *power]
     checks.append(_batch_check(comparison.candidate.values.get("batch", "not asked for")))
-    checks += class_checks(workspace, comparison, gates_file)
+    classes = read_classes(comparison)
+    checks += class_checks(workspace, classes, gates_file)
     checks += _picture_checks(workspace, comparison, gates_file.limit("gradcam/pictures"))
-    return comparison.result([*checks, *command_checks(workspace, comparison, gates_file)])
+    checks += command_checks(workspace, comparison, gates_file)
+    return comparison.result([*checks, *predict_checks(workspace, comparison, classes, gates_file)])
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -23,7 +23,7 @@ FIXTURE_IMAGE = np.linspace(0.0, 1.0, 24 * 32 * 3, dtype=np.float32).reshape(24,
 
 # What the commands are asked that is not their default.
 SAMPLES = 3
-SEED = 23
+SEED = 12  # with it a number comes twice, and the order is not that of the files
 MASK_THRESHOLD = 0.4
 CLASS_KINDS = ("evaluation", "command")  # whose maps are made of every class: images of the run, inputs of the commands
 

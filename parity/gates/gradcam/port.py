@@ -18,6 +18,7 @@ from parity.contract import CLASSES, DTYPES, KINDS
 from parity.gates.gradcam.contract import FIXTURE_IMAGE, FIXTURE_MAPS, command_cases, command_options
 from parity.sides.command_line import flatten, run_command
 from parity.sides.port import PortSide
+from parity.sides.port_predict import run_predict
 from parity.workspace import Case
 from torch_port import gradcam
 from torch_port.__main__ import main
@@ -40,6 +41,22 @@ def record(side: PortSide, out: RecordingWriter) -> None:
         options = command_options(side.name, side.workspace, side.workspace.port_weights, Path(folder))
         run_command(main, ["gradcam", *flatten(options)])
         _write_command(side, out, Path(folder))
+    with TemporaryDirectory(dir=side.workspace.folder) as folder:
+        _write_predict(side, out, Path(folder))
+
+
+def _write_predict(side: PortSide, out: RecordingWriter, folder: Path) -> None:
+    """Write what ``predict`` makes of the same files with maps asked for, in the order of the contract."""
+    cases, maps = command_cases(side.workspace), folder / "maps"
+    code, rows = run_predict(side, cases, folder, maps)
+    paths = {case.image: maps / f"{Path(case.image).stem}.npz" for case in cases}
+    written = {image: np.load(path) for image, path in paths.items() if path.is_file()}
+    out.write_value("predict/exit_code", code)
+    out.write_value("predict/rows", rows)
+    out.write_value("predict/predicted", {image: int(arrays["predicted"]) for image, arrays in written.items()})
+    out.write_value("predict/overlays", sorted(path.stem for path in maps.glob("*.png")))
+    if written:
+        out.write_array("predict/raw", np.stack([arrays["raw"] for arrays in written.values()]), "NHW")
 
 
 def _write_classes(side: PortSide, out: RecordingWriter) -> None:

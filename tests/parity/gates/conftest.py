@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -37,14 +36,14 @@ class HandmadeRun:
     """Both sides of one gate; `compare` writes them and asks the gate.
 
     Attributes:
-        others: What one side recorded of other gates, for a gate that reads them.
+        predict: What the port recorded of ``predict``, for the gate that reads no recording of its own beside it.
     """
 
     workspace: Workspace
     gates_file: GatesFile
     legacy: Side = field(default_factory=Side)
     port: Side = field(default_factory=Side)
-    others: dict[str, Side] = field(default_factory=lambda: defaultdict(Side))
+    predict: Side = field(default_factory=Side)
 
     def write(self, gate: str) -> None:
         for name, side in (("legacy", self.legacy), ("port", self.port)):

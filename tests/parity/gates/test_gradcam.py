@@ -58,6 +58,16 @@ def write_command(run: HandmadeRun) -> None:
     run.port.values["command/overlays"] = stems
     draw(run, "legacy", image)
     draw(run, "port", image)
+    answers = dict(zip((case.image for case in cases), (0, 2, 1), strict=True))
+    known = run.legacy.arrays["float64/classes/command"][0]
+    run.port.arrays["predict/raw"] = (np.stack([maps[k] for maps, k in zip(known, answers.values(), strict=True)]), "NHW")
+    run.port.arrays["predict/raw"] = (run.port.arrays["predict/raw"][0].astype(np.float32), "NHW")
+    run.port.values |= {
+        "predict/rows": {image: [0.8 if k == index else 0.1 for k in range(3)] for image, index in answers.items()},
+        "predict/exit_code": 0,
+        "predict/predicted": answers,
+        "predict/overlays": stems,
+    }
 
 
 def draw(run: HandmadeRun, side: str, image: np.ndarray, threshold: float = MASK_THRESHOLD) -> None:
@@ -113,7 +123,7 @@ def kill(run: HandmadeRun, images: list[int], sides: tuple[str, ...], kind: str 
 def test_equal_maps_pass(run: HandmadeRun):
     result = run.compare("gradcam", compare)
     assert result.verdict is Verdict.PASS
-    assert result.expected == result.compared == 16 + 3 * len(FIXTURE_MAPS) + 5 + 2
+    assert result.expected == result.compared == 16 + 3 * len(FIXTURE_MAPS) + 6 + 3
 
 
 def test_one_wrong_map_is_named(run: HandmadeRun):
@@ -449,3 +459,63 @@ def test_a_dead_map_is_drawn_and_compared(run: HandmadeRun):
     assert failed(run.compare("gradcam", compare)) == []
     run.port.arrays["command/overlay"][0][0] ^= 8
     assert failed(run.compare("gradcam", compare)) == [LEVELS]
+
+
+PREDICTED = "gradcam/float32/predict/raw/max_rel"
+
+
+def predict_failures(run: HandmadeRun) -> list[str]:
+    return [check_id for check_id in failed(run.compare("gradcam", compare)) if "predict/" in check_id]
+
+
+@pytest.mark.parametrize(("error", "passes"), [(5e-3, True), (2e-2, False)])
+def test_maps_of_predict_are_the_legacys_of_that_class_up_to_a_positive_factor(run: HandmadeRun, error: float, passes: bool):
+    maps = run.port.arrays["predict/raw"][0]
+    maps[1] *= 7
+    maps[1, 0, 0] += error * np.abs(maps[1]).max()
+    assert predict_failures(run) == ([] if passes else [PREDICTED])
+
+
+@pytest.mark.parametrize("way", ["another image", "another class", "another sign"])
+def test_maps_of_predict_that_are_others_fail(run: HandmadeRun, way: str):
+    maps = run.port.arrays["predict/raw"][0]
+    known = run.legacy.arrays["float64/classes/command"][0]
+    maps[:] = {"another image": maps[::-1].copy(), "another class": known[:, 0], "another sign": -maps}[way]
+    assert predict_failures(run) == [PREDICTED]
+
+
+@pytest.mark.parametrize("way", NAMES)
+def test_maps_of_predict_that_are_not_whole_fail(run: HandmadeRun, way: str):
+    name, words = break_array(run.port, "predict/raw", way)
+    check = find(run.compare("gradcam", compare), f"gradcam/none/{name}/present")
+    assert check.verdict is Verdict.FAIL
+    assert words in check.reason
+
+
+def test_a_map_of_another_class_than_that_of_the_row_fails(run: HandmadeRun):
+    explained = run.port.values["predict/predicted"]
+    first = next(iter(explained))
+    explained[first] = 1
+    assert predict_failures(run) == ["gradcam/exact/predict/predicted"]
+    del explained[first]
+    assert predict_failures(run) == ["gradcam/exact/predict/predicted"]
+
+
+@pytest.mark.parametrize("code", [1, None])
+def test_predict_says_that_it_skipped_nothing(run: HandmadeRun, code: int | None):
+    run.port.values["predict/exit_code"] = code
+    assert predict_failures(run) == ["gradcam/exact/predict/images"]
+
+
+def test_an_image_without_a_row_or_an_overlay_fails(run: HandmadeRun):
+    rows = run.port.values["predict/rows"]
+    del rows[next(iter(rows))]
+    run.port.values["predict/overlays"] = run.port.values["predict/overlays"][1:]
+    names = ("images", "predicted", "overlays")
+    assert predict_failures(run) == [f"gradcam/exact/predict/{name}" for name in names]
+
+
+@pytest.mark.parametrize("name", ["rows", "exit_code", "predicted", "overlays"])
+def test_a_value_of_predict_that_was_not_recorded_fails(run: HandmadeRun, name: str):
+    del run.port.values[f"predict/{name}"]
+    assert predict_failures(run)
