@@ -6,6 +6,7 @@ Nothing is told to the loader here: which epoch it is, and in which order its wo
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,25 @@ OnEpoch = Callable[[int], None]
 OnBatch = Callable[[tuple[Any, Any]], None]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Watch:
+    """What is told of a training.
+
+    Attributes:
+        on_epoch: The number of an epoch, from 0, when it begins.
+        on_batch: Each batch as it is trained on.
+        on_validation: The number of the epoch whose validation begins.
+        on_validated: Each batch of a validation.
+        on_end: When the training batches of an epoch have ended, and when its validation has.
+    """
+
+    on_epoch: OnEpoch
+    on_batch: OnBatch
+    on_validation: OnEpoch = lambda number: None
+    on_validated: OnBatch = lambda batch: None
+    on_end: Callable[[], None] = lambda: None
+
+
 def make_image(*values: float) -> np.ndarray:
     """Return an image (16, 16, 1) float64 that begins with these values and has zeros else."""
     image = np.zeros((SIDE_PX, SIDE_PX, 1))
@@ -35,17 +55,17 @@ def make_image(*values: float) -> np.ndarray:
     return image
 
 
-def train_over(side: PortSide, loader: Any, *, epochs: int, on_epoch: OnEpoch, on_batch: OnBatch) -> str:
-    """Train the port's head over a loader whose data set returns what `make_image` makes; the learning rate is 0.
+def train_over(side: PortSide, loader: Any, watch: Watch, *, epochs: int, validation: Any = None) -> str:
+    """Train the port's head over loaders whose data sets return what `make_image` makes; the learning rate is 0.
 
     A port that cannot train is no finding about what it reads: the gates of training say so.
 
     Args:
         side: The port.
         loader: Of the port, for training.
+        watch: Told of it.
         epochs: How many.
-        on_epoch: Told the number of an epoch, from 0, when it begins.
-        on_batch: Given each batch as it is trained on.
+        validation: Of the port, for validation; None: one batch that nobody looks at.
 
     Returns:
         What the port raised; nothing if it trained to the end.
@@ -54,7 +74,7 @@ def train_over(side: PortSide, loader: Any, *, epochs: int, on_epoch: OnEpoch, o
         LostWorkerError: A process that reads images has ended.
     """
     try:
-        _train(side, loader, epochs, on_epoch, on_batch)
+        _train(side, loader, _one_batch() if validation is None else validation, watch, epochs)
     except LostWorkerError:
         raise
     except Exception as error:
@@ -65,13 +85,25 @@ def train_over(side: PortSide, loader: Any, *, epochs: int, on_epoch: OnEpoch, o
     return ""
 
 
-def _train(side: PortSide, loader: Any, epochs: int, on_epoch: OnEpoch, on_batch: OnBatch) -> None:
+def _one_batch() -> DataLoader:
+    image = torch.zeros(1, 1, SIDE_PX, SIDE_PX, dtype=torch.float64)
+    return DataLoader([(image, torch.eye(len(CLASSES), dtype=torch.float64)[:1])], batch_size=None)
+
+
+def _train(side: PortSide, loader: Any, validation: Any, watch: Watch, epochs: int) -> None:
     head = make_identity_head(side, "float64")
     head.hidden = lambda images: images.flatten(1)
     training = ClassifierTraining(head, make_class_weights(CLASS_WEIGHTS, len(CLASSES)), learning_rate=0.0)
-    validation = (torch.zeros(1, 1, SIDE_PX, SIDE_PX, dtype=torch.float64), torch.eye(len(CLASSES), dtype=torch.float64)[:1])
-    watch = LambdaCallback(
-        on_train_epoch_start=lambda trainer, _: on_epoch(trainer.current_epoch),
-        on_train_batch_start=lambda trainer, module, batch, number: on_batch(batch),
+
+    def on_validation_start(trainer: Any, _: Any) -> None:
+        watch.on_end()
+        watch.on_validation(trainer.current_epoch)
+
+    watching = LambdaCallback(
+        on_train_epoch_start=lambda trainer, _: watch.on_epoch(trainer.current_epoch),
+        on_train_batch_start=lambda trainer, module, batch, number: watch.on_batch(batch),
+        on_validation_start=on_validation_start,
+        on_validation_batch_start=lambda trainer, module, batch, *_: watch.on_validated(batch),
+        on_validation_end=lambda trainer, _: watch.on_end(),
     )
-    train(side, training, loader, DataLoader([validation], batch_size=None), epochs=epochs, dtype="float64", callbacks=[watch])
+    train(side, training, loader, validation, epochs=epochs, dtype="float64", callbacks=[watching])

@@ -28,7 +28,7 @@ from parity.gates.augment.contract import (
     apply_cases,
 )
 from parity.sides.port import PortSide
-from parity.sides.port_epochs import make_image, train_over
+from parity.sides.port_epochs import Watch, make_image, train_over
 from torch_port import data
 from torch_port.device_augmentation import DeviceAugmentation
 
@@ -131,13 +131,11 @@ def _read_streams(side: PortSide, options: Mapping[str, int]) -> tuple[list[list
     loader = loaders["train"]
     loader.dataset.augment = _first_numbers
     epochs: list[list[list[str]]] = []
-    raised = train_over(
-        side,
-        loader,
-        epochs=STREAM_EPOCHS,
+    watch = Watch(
         on_epoch=lambda _: epochs.append([]),
         on_batch=lambda batch: epochs[-1].extend([[repr(number) for number in row] for row in batch[0][:, 0, 0, :2].tolist()]),
     )
+    raised = train_over(side, loader, watch, epochs=STREAM_EPOCHS)
     return epochs, raised
 
 

@@ -66,7 +66,11 @@ class Trace:
         self.begin(phase)
         for _, labels in batches:
             self.arrive(labels)
-        self.states[f"{phase}, end"] = _hash_state()
+        self.end()
+
+    def end(self) -> None:
+        """Keep the state of the random numbers at the end of the present phase."""
+        self.states[f"{self._phase}, end"] = _hash_state()
 
     def arrive(self, labels: Any) -> None:
         """Take the one-hot labels of a batch of the present phase."""

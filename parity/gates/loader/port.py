@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from parity.artefact import RecordingWriter
-from parity.gates.loader.contract import DEFAULT_EPOCHS, DEFAULT_SEED, TRACE_IMAGES, TRACED, Trace, phases
+from parity.gates.loader.contract import DEFAULT_EPOCHS, DEFAULT_SEED, TRACE_EPOCHS, TRACE_IMAGES, TRACED, Augment, Trace
 from parity.sides.port import PortSide
-from parity.sides.port_epochs import make_image, train_over
+from parity.sides.port_epochs import Watch, make_image, train_over
 from torch_port import data
 
 
@@ -50,12 +50,29 @@ def _record_trace(side: PortSide, out: RecordingWriter) -> None:
             image = data.read_image(path)
             trace.know(Path(path).name, image)
             levels |= {path: image} if split == "train" else {}
-        dataset.augment = trace.watch(dataset.augment)
-    for phase, split, _ in phases():
-        trace.follow(phase, loaders[split])
+        dataset.augment = _seen(trace.watch(dataset.augment))
+    watch = Watch(
+        on_epoch=lambda number: trace.begin(f"epoch {number + 1}"),
+        on_batch=lambda batch: trace.arrive(batch[1].cpu()),
+        on_validation=lambda number: trace.begin(f"validation {number + 1}"),
+        on_validated=lambda batch: trace.arrive(batch[1].cpu()),
+        on_end=trace.end,
+    )
+    raised = train_over(side, loaders["train"], watch, epochs=TRACE_EPOCHS, validation=loaders["val"])
+    out.write_value("untraced", raised)
     for name, table in trace.tables().items():
         out.write_value(name, table)
     _record_permutation(side, out, trace.names, levels)
+
+
+def _seen(augment: Augment) -> Augment:
+    """Return an augmentation that gives the head its own image."""
+
+    def augmented(image: np.ndarray) -> dict[str, Any]:
+        augment(image=image)
+        return {"image": make_image()}
+
+    return augmented
 
 
 def _record_permutation(side: PortSide, out: RecordingWriter, names: dict[str, str], levels: dict[str, np.ndarray]) -> None:
@@ -68,13 +85,10 @@ def _record_permutation(side: PortSide, out: RecordingWriter, names: dict[str, s
     out.write_value("sampled", sampled.by_name())
     loader = _watched_loader(side, trained)
     loader.dataset.read = levels.__getitem__  # they have been read twice
-    raised = train_over(
-        side,
-        loader,
-        epochs=DEFAULT_EPOCHS,
-        on_epoch=lambda number: trained.begin(f"epoch {number}"),
-        on_batch=lambda batch: trained.arrive(batch[1].cpu()),
+    watch = Watch(
+        on_epoch=lambda number: trained.begin(f"epoch {number}"), on_batch=lambda batch: trained.arrive(batch[1].cpu())
     )
+    raised = train_over(side, loader, watch, epochs=DEFAULT_EPOCHS)
     out.write_value("untrained", raised)
     out.write_value("permutation", trained.by_name())
 

@@ -59,7 +59,7 @@ def run(handmade: HandmadeRun) -> HandmadeRun:
         side.values["trace_files"] = {split: FILES[split] for split in SIZES}
         side.values |= {what: {key: f"{what} {key}" for key in keys} for what, keys in trace_keys(SIZES).items()}
     handmade.both("class_weights", np.array([1.0, 0.5, 2.0]), "K")
-    handmade.port.values |= recorded(permutation())
+    handmade.port.values |= recorded(permutation()) | {"untraced": ""}
     return handmade
 
 
@@ -267,3 +267,10 @@ def test_a_trace_follows_images_and_random_numbers():
     augment = repeated.watch(lambda image: {"image": image + int(random.random() < 2)})
     repeated.follow("epoch 1", batches())
     assert repeated.states.items() < trace.states.items()
+
+
+def test_a_port_that_does_not_train_in_the_legacy_order_is_no_finding_about_the_order(run: HandmadeRun):
+    run.port.values["untraced"] = "RuntimeError: no step"
+    result = run.compare("loader", compare)
+    assert (failed(result), result.verdict) == ([], Verdict.NOT_RUN)
+    assert "RuntimeError: no step" in next(check for check in result.checks if not check).reason
