@@ -11,7 +11,7 @@ import numpy as np
 from parity.comparison import Comparison, Expected, Pair, compare_table
 from parity.contract import CLASSES
 from parity.gates.decisions.predict_checks import image_check, read_rows
-from parity.gates.gradcam.contract import CLASS_KINDS, MASK_THRESHOLD, command_cases
+from parity.gates.gradcam.contract import CLASS_KINDS, MASK_THRESHOLD, class_cases, command_cases
 from parity.measurement import ErrorTable, Worst
 from parity.tolerance import GatesFile, Limit
 from parity.verdict import Check, Verdict
@@ -26,7 +26,7 @@ def expected_command(workspace: Workspace, map_shape: tuple[int, ...]) -> dict[s
     """Return the arrays of the commands, and of the maps of every class."""
     spec, samples = workspace.spec, len(command_cases(workspace))
     size = (spec.height_px, spec.width_px)
-    counts = dict(zip(CLASS_KINDS, (len(workspace.tap_cases("evaluation")), samples), strict=True))
+    counts = dict(zip(CLASS_KINDS, (len(class_cases(workspace)), samples), strict=True))
     return {
         **{
             f"float64/classes/{kind}": Expected(axes="NKHW", shape=(count, len(CLASSES), *map_shape), dtype="float64")
@@ -52,7 +52,7 @@ def class_checks(workspace: Workspace, classes: Classes, gates_file: GatesFile) 
     names = dict(
         zip(
             CLASS_KINDS,
-            ([case.name for case in workspace.tap_cases("evaluation")], [case.image for case in command_cases(workspace)]),
+            ([case.name for case in class_cases(workspace)], [case.image for case in command_cases(workspace)]),
             strict=True,
         )
     )

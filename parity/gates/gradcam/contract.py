@@ -25,7 +25,13 @@ FIXTURE_IMAGE = np.linspace(0.0, 1.0, 24 * 32 * 3, dtype=np.float32).reshape(24,
 SAMPLES = 3
 SEED = 12  # with it a number comes twice, and the order is not that of the files
 MASK_THRESHOLD = 0.4
+CLASS_IMAGES = 1  # of the run: in float64 each map takes as long as two in float32
 CLASS_KINDS = ("evaluation", "command")  # whose maps are made of every class: images of the run, inputs of the commands
+
+
+def class_cases(workspace: Workspace) -> tuple[Case, ...]:
+    """Return the images of the run whose maps are made of every class."""
+    return workspace.tap_cases("evaluation")[:CLASS_IMAGES]
 
 
 def command_cases(workspace: Workspace) -> list[Case]:

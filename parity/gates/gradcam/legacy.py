@@ -18,7 +18,7 @@ from legacy_tf.__main__ import main
 from parity.architecture import GRADCAM_LEGACY_LAYER
 from parity.artefact import RecordingWriter
 from parity.contract import CLASSES, DTYPES, KINDS
-from parity.gates.gradcam.contract import FIXTURE_IMAGE, FIXTURE_MAPS, command_cases, command_options
+from parity.gates.gradcam.contract import FIXTURE_IMAGE, FIXTURE_MAPS, class_cases, command_cases, command_options
 from parity.sides.command_line import flatten, run_command
 from parity.sides.legacy import LegacySide
 
@@ -57,7 +57,7 @@ def _write_classes(side: LegacySide, out: RecordingWriter, model: Any) -> None:
     explain = tf.function(partial(_explain, model))
     size = (side.spec.height_px, side.spec.width_px)
     inputs = {
-        "evaluation": [side.workspace.image(case) for case in side.workspace.tap_cases("evaluation")],
+        "evaluation": [side.workspace.image(case) for case in class_cases(side.workspace)],
         "command": [gradcam.get_img_array(case.path, size) for case in command_cases(side.workspace)],
     }
     for kind, images in inputs.items():

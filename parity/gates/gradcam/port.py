@@ -15,7 +15,7 @@ from PIL import Image
 from parity.architecture import GRADCAM_PORT_LAYER
 from parity.artefact import Recording, RecordingWriter
 from parity.contract import CLASSES, DTYPES, KINDS
-from parity.gates.gradcam.contract import FIXTURE_IMAGE, FIXTURE_MAPS, command_cases, command_options
+from parity.gates.gradcam.contract import FIXTURE_IMAGE, FIXTURE_MAPS, class_cases, command_cases, command_options
 from parity.sides.command_line import flatten, run_command
 from parity.sides.port import PortSide
 from parity.sides.port_predict import run_predict
@@ -63,7 +63,7 @@ def _write_classes(side: PortSide, out: RecordingWriter) -> None:
     """Write the maps of every class: of images of the run, and of what the command reads."""
     network, size = side.model("float64"), (side.spec.height_px, side.spec.width_px)
     inputs = {
-        "evaluation": [side.tensor(side.workspace.image(case), "float64") for case in side.workspace.tap_cases("evaluation")],
+        "evaluation": [side.tensor(side.workspace.image(case), "float64") for case in class_cases(side.workspace)],
         "command": [
             gradcam.get_img_array(case.path, size, dtype=torch.float64).to(side.device)  # as Keras divides in this precision
             for case in command_cases(side.workspace)

@@ -9,7 +9,7 @@ import pytest
 
 from parity.contract import KINDS
 from parity.gates.gradcam.compare import compare, is_dead, to_peak
-from parity.gates.gradcam.contract import FIXTURE_IMAGE, FIXTURE_MAPS, MASK_THRESHOLD, SEED, command_cases
+from parity.gates.gradcam.contract import FIXTURE_IMAGE, FIXTURE_MAPS, MASK_THRESHOLD, SEED, class_cases, command_cases
 from parity.verdict import Check, GateResult, Verdict
 from parity.workspace import Workspace
 
@@ -48,7 +48,7 @@ def write_command(run: HandmadeRun) -> None:
     rng = np.random.default_rng(18)
     cases = command_cases(run.workspace)
     stems = [case.image.removesuffix(".jpg") for case in cases]
-    for kind, count in (("evaluation", len(run.workspace.tap_cases("evaluation"))), ("command", len(cases))):
+    for kind, count in (("evaluation", len(class_cases(run.workspace))), ("command", len(cases))):
         run.both(f"float64/classes/{kind}", rng.normal(size=(count, 3, *MAP)), "NKHW")
     raw = rng.uniform(0.2, 1.0, (len(cases), *MAP)).astype(np.float32)
     image = rng.integers(0, 256, (len(cases), *SIZE, 3))
