@@ -50,7 +50,8 @@ def write_command(run: HandmadeRun) -> None:
     stems = [case.image.removesuffix(".jpg") for case in cases]
     for kind, count in (("evaluation", len(class_cases(run.workspace))), ("command", len(cases))):
         run.both(f"float64/classes/{kind}", rng.normal(size=(count, 3, *MAP)), "NKHW")
-    raw = rng.uniform(0.2, 1.0, (len(cases), *MAP)).astype(np.float32)
+    cells = np.tile(np.linspace(0.12, 1.0, MAP[0] * MAP[1]), (len(cases), 1))  # none within 0.04 of the threshold
+    raw = rng.permuted(cells, axis=1).reshape(len(cases), *MAP).astype(np.float32)
     image = rng.integers(0, 256, (len(cases), *SIZE, 3))
     for side in (run.legacy, run.port):
         side.arrays["command/raw"] = (raw.copy(), "NHW")
