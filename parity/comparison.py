@@ -26,6 +26,7 @@ class Expected:
         candidate_axes: Axis letters on the candidate side.
         shape: Shape on the reference side.
         nonfinite: Whether NaN and infinity may occur (and must then occur at the same places on both sides).
+        alone: Whether the candidate alone records it.
     """
 
     axes: str
@@ -33,6 +34,7 @@ class Expected:
     dtype: str
     candidate_axes: str = ""
     nonfinite: bool = False
+    alone: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +68,8 @@ class Comparison:
         sides = {side: workspace.recording(side, gate) for side in ("legacy", "port")}
         made = cls(gate, sides["legacy"], sides["port"], expected)
         for side, recording in sides.items():
-            for name in sorted(set(recording.arrays) - set(expected)):
+            known = {name for name, array in expected.items() if side == "port" or not array.alone}
+            for name in sorted(set(recording.arrays) - known):
                 made._fault(name, f"extra array on the {side} side: the contract does not know it")
         return made
 
@@ -104,6 +107,18 @@ class Comparison:
             if pair is not None:
                 self._whole.add(name)
                 yield pair
+
+    def alone(self, *names: str) -> Iterator[tuple[str, np.ndarray]]:
+        """Yield name and values of arrays that the candidate alone records; one that is not whole becomes a failed check."""
+        for name in names:
+            expected = self.expected[name]
+            try:
+                array = _read_expected(self.candidate, name, expected, expected.axes)
+            except ArtefactError as error:
+                self._fault(name, f"port: {error}")
+                continue
+            self._whole.add(name)
+            yield name, array
 
     def _pair(self, name: str, expected: Expected) -> Pair | None:
         arrays: dict[str, np.ndarray] = {}

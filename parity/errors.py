@@ -18,6 +18,10 @@ class LostSideError(BadInputError):
     """A side's process was ended from outside, or had no memory left: that says nothing about the port."""
 
 
+class CommandFailed(Exception):
+    """A side's own command refused what it was given, or wrote what cannot be read: of the port, a finding."""
+
+
 def bad_input(subject: str, expectation: str, found: object, place: str, remedy: str) -> BadInputError:
     """Return the error in the one form that every message of the harness has.
 

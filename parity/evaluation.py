@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,10 +15,10 @@ from parity.errors import BadInputError, LostSideError
 from parity.files import write_whole
 from parity.processes import Listener, run_side
 from parity.reuse import PACKAGES, hash_package
+from parity.sides.command_line import CANNOT_WRITE, flatten
 from parity.workspace import EVALUATION_ERROR, Workspace
 
 PRECISION = {"legacy": "float32", "port": "32-true"}  # like with like: on a GPU TensorFlow's own default is TF32
-CANNOT_WRITE = "that can be written"  # what the commands say of a full disk: no finding about the port
 EVALUATED_GATES = {"freeze", "decisions"}  # they read what the commands write
 
 
@@ -75,7 +75,13 @@ def _key(workspace: Workspace, side: str, command: list[str]) -> str:
 
 def evaluation_command(side: str, spec: RunSpec, checkpoint: str | Path, out: Path) -> list[str]:
     """Return the side's own command as a user would give it."""
-    options: Mapping[str, object] = {
+    options = data_options(side, spec, checkpoint, out) | {"--precision": PRECISION[side]}
+    return ["-m", PACKAGES[side], "evaluate", *map(str, flatten(options))]
+
+
+def data_options(side: str, spec: RunSpec, checkpoint: str | Path, out: Path) -> dict[str, object]:
+    """Return the options of a run that the side's commands have in common."""
+    return {
         "--data": spec.data,
         "--checkpoint": checkpoint,
         "--resolution": spec.resolution,
@@ -86,6 +92,4 @@ def evaluation_command(side: str, spec: RunSpec, checkpoint: str | Path, out: Pa
         "--out": out,
         **({"--images": spec.images} if spec.images else {}),
         **({"--arch": spec.arch} if side == "port" else {}),
-        "--precision": PRECISION[side],
     }
-    return ["-m", PACKAGES[side], "evaluate", *(str(part) for option in options.items() for part in option)]

@@ -58,9 +58,11 @@ def record_gate(side: Any, gate: str, key: str) -> None:
             import_module(f"parity.gates.{gate}.{side.name}").record(side, out)
             lock = hash_file(PROJECT / find_lock(side.name))
             out.write_value("installed", {"python": platform.python_version(), "packages": INSTALLED, "lock": lock})
-        except (BadInputError, OSError):
+        except BadInputError:
             raise
         except Exception as error:
+            if isinstance(error, OSError) and is_of_a_place(error):
+                raise
             said = f"{type(error).__name__}: {error}"
             if is_out_of_memory(said):
                 where = f"in gate {gate} ({said.splitlines()[0]})"

@@ -140,6 +140,18 @@ def stay_in_training_mode(self: Any) -> None:
     self.train()
 
 
+def set_first_epoch(self: Any, *_: Any) -> None:
+    """Stand in for ``EpochOrder.on_train_epoch_start``, which it has not."""
+    self.sampler.set_epoch(0)
+
+
+def make_optimizer_anew(self: Any, trainer: Any, pl_module: Any) -> None:
+    """Stand in for ``EpochLimit.on_train_epoch_start``, which it has not: a new optimizer with the old learning rate."""
+    learning_rate = trainer.optimizers[0].param_groups[0]["lr"]
+    trainer.optimizers = [pl_module.configure_optimizers()]
+    trainer.optimizers[0].set_learning_rate(learning_rate)
+
+
 # Grad-CAM
 
 

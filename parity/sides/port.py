@@ -101,9 +101,18 @@ def convert_weights(workspace: Workspace) -> None:
             write_whole(workspace.refusal, f"{type(error).__name__}: {error}")
             write_whole(workspace.refusal.with_suffix(".json"), json.dumps(describe_raised(error)))
     torch.manual_seed(0)
-    fresh = model.make_model(workspace.spec.arch, len(CLASSES))
     provenance = {"arch": workspace.spec.arch, "classes": ",".join(CLASSES), "source": "fresh weights"}
-    weights.write_safetensors(fresh, workspace.port_weights, provenance)
+    try:
+        fresh = model.make_model(workspace.spec.arch, len(CLASSES))
+        weights.write_safetensors(fresh, workspace.port_weights, provenance)
+    except (MemoryError, OSError):
+        raise
+    except Exception as error:  # no network at all: no weights either, which every gate that asks for one finds out
+        if is_out_of_memory(str(error)):
+            raise
+        traceback.print_exc()
+        write_whole(workspace.refusal, f"{type(error).__name__}: {error}")
+        write_whole(workspace.port_weights, "")
 
 
 def make_side(workspace: Workspace) -> PortSide:

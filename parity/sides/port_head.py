@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator, Sequence
 from itertools import cycle
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,13 +11,12 @@ import torch
 
 from parity.contract import CLASSES
 from parity.sides.port import PortSide
+from parity.sides.port_training import train
 from parity.training import CLASS_WEIGHTS, Batch, make_hidden
 from torch_port.losses import make_class_weights
 from torch_port.model import Classifier
-from torch_port.training import Hardware, train_model
 from torch_port.training_module import ClassifierTraining
 
-PRECISIONS = {"float64": "64-true", "float32": "32-true"}
 BACKBONE_CHANNELS = 2048
 
 
@@ -63,9 +60,7 @@ def fit_history(side: PortSide, dtype: str, *epochs: Sequence[Batch]) -> dict[st
         make_identity_head(side, dtype), make_class_weights(CLASS_WEIGHTS, len(CLASSES)), learning_rate=0.0
     )
     made = [[(_tensor(make_hidden(logits), dtype), _tensor(labels, dtype)) for logits, labels in batches] for batches in epochs]
-    hardware = Hardware(accelerator="gpu" if side.device.type == "cuda" else "cpu", precision=PRECISIONS[dtype])
-    with tempfile.TemporaryDirectory(dir=side.workspace.folder) as folder:
-        return train_model(training, Epochs(made), Epochs(made), Path(folder), num_epochs=len(epochs), hardware=hardware)
+    return train(side, training, Epochs(made), Epochs(made), epochs=len(epochs), dtype=dtype, resumable=True)
 
 
 def _tensor(values: np.ndarray, dtype: str) -> torch.Tensor:

@@ -16,21 +16,27 @@ from torch.utils.data import DataLoader
 from parity.architecture import BATCH_NORMS
 from parity.artefact import permute_axes
 from parity.contract import CLASSES
+from parity.errors import is_out_of_memory
 from parity.sides.port import PortSide
 from parity.training import (
     BATCHES,
     CLASS_WEIGHTS,
     EPOCHS,
     LEARNING_RATE,
+    SEEDED_BATCHES,
+    SEEDED_EPOCHS,
     SLOTS,
     TRAINABLE,
     Batch,
     TrainingRun,
     sample_elements,
 )
+from torch_port.history import read_history
 from torch_port.losses import make_class_weights
-from torch_port.training import Hardware, train_model
+from torch_port.training import HISTORY, Hardware, train_model
 from torch_port.training_module import ClassifierTraining
+
+PRECISIONS = {"float64": "64-true", "float32": "32-true"}
 
 
 def run_training(side: PortSide) -> TrainingRun:
@@ -63,13 +69,72 @@ def _train(side: PortSide) -> TrainingRun:
                 run.predictions = network.probabilities(side.tensor(batches[0][0], "float64")).cpu().numpy()
 
     inject_masks(side, network, lambda: masks[len(run.losses)])
-    hardware = Hardware(accelerator="gpu" if side.device.type == "cuda" else "cpu", precision="64-true")
-    watch = LambdaCallback(on_train_batch_end=on_step)
-    with tempfile.TemporaryDirectory(dir=side.workspace.folder) as folder:
-        loaders = _loader(side, batches), _loader(side, [val_batch])
-        words = {"num_epochs": EPOCHS, "hardware": hardware, "resumable": False, "callbacks": [watch]}
-        train_model(training, *loaders, Path(folder), **words)
+    loaders = _loader(side, batches, "float64"), _loader(side, [val_batch], "float64")
+    train(side, training, *loaders, epochs=EPOCHS, dtype="float64", callbacks=[LambdaCallback(on_train_batch_end=on_step)])
     return run
+
+
+def train(
+    side: PortSide,
+    training: ClassifierTraining,
+    train_loader: Any,
+    val_loader: Any,
+    *,
+    epochs: int,
+    dtype: str,
+    callbacks: Sequence[Any] = (),
+    resumable: bool = False,
+) -> dict[str, list[float]]:
+    """Train by the port's own ``train_model`` and return its history.
+
+    What becomes of the best weights after the last epoch is for the gate `schedule`: a port that has none to go back to has
+    trained nevertheless.
+    """
+    done: list[int] = []
+    count = LambdaCallback(on_train_epoch_end=lambda trainer, _: done.append(trainer.current_epoch))
+    hardware = Hardware(accelerator="gpu" if side.device.type == "cuda" else "cpu", precision=PRECISIONS[dtype])
+    words = {"num_epochs": epochs, "hardware": hardware, "resumable": resumable, "callbacks": [*callbacks, count]}
+    with tempfile.TemporaryDirectory(dir=side.workspace.folder) as folder:
+        try:
+            return train_model(training, train_loader, val_loader, Path(folder), **words)
+        except Exception as error:
+            if len(done) < epochs or is_out_of_memory(f"{type(error).__name__}: {error}"):
+                raise
+            return read_history(Path(folder) / HISTORY)
+
+
+def run_seeded(side: PortSide, seed: int, epochs: int = SEEDED_EPOCHS) -> list[np.ndarray]:
+    """Train with a seed, as the command always does, and return the dropout masks (N, units) of the steps, in order.
+
+    Nothing is injected: dropout is given ones, and what comes of them is what it multiplies the hidden units by.
+    """
+    legacy = side.workspace.recording("legacy", "lockstep")
+    read = [[np.array(legacy.read_array(f"inputs/{n}/{part}")) for part in ("images", "labels")] for n in range(SEEDED_BATCHES)]
+    network = copy.deepcopy(side.model("float32"))
+    masks: list[np.ndarray] = []
+    hidden: list[torch.Tensor] = []
+
+    def give_ones(module: Any, given: tuple[torch.Tensor]) -> tuple[torch.Tensor] | None:
+        if not module.training:
+            return None
+        hidden.append(given[0])
+        return (torch.ones_like(given[0]),)
+
+    def multiply(module: Any, _: Any, mask: torch.Tensor) -> torch.Tensor | None:
+        if not module.training:
+            return None
+        masks.append(mask.detach().cpu().numpy().copy())
+        return hidden.pop() * mask
+
+    network.dpout.register_forward_pre_hook(give_ones)
+    network.dpout.register_forward_hook(multiply)
+    weights = make_class_weights(CLASS_WEIGHTS, len(CLASSES))
+    training = ClassifierTraining(network, weights, learning_rate=LEARNING_RATE, seed=seed)
+    batches = [(images, labels) for images, labels in read]
+    train(
+        side, training, _loader(side, batches, "float32"), _loader(side, batches[:1], "float32"), epochs=epochs, dtype="float32"
+    )
+    return masks
 
 
 def _read_statistics(network: Any) -> dict[str, np.ndarray]:
@@ -114,6 +179,6 @@ def inject_masks(side: PortSide, network: Any, mask: Callable[[], np.ndarray]) -
     network.dpout.forward = forward
 
 
-def _loader(side: PortSide, batches: Sequence[Batch]) -> DataLoader:
-    made = [(side.tensor(images, "float64"), side.tensor(labels, "float64", "NK")) for images, labels in batches]
+def _loader(side: PortSide, batches: Sequence[Batch], dtype: str) -> DataLoader:
+    made = [(side.tensor(images, dtype), side.tensor(labels, dtype, "NK")) for images, labels in batches]
     return DataLoader(made, batch_size=None)

@@ -19,8 +19,10 @@ JUDGING = [
 ]
 # Numbers of a definition, by file: another value would be another question, not another answer.
 DEFINITIONS = {
+    "gradcam/command_checks.py": {255, 0.3, 4.55},  # levels of a map, and by how much one moves a colour of the overlay
     "inference/compare.py": {0.5, 0.25, 2.0},  # a fair coin, its variance, and what dropout does to what it keeps
     "lockstep/compare.py": {1e-7},  # Adam's epsilon
+    "lockstep/seeded.py": {2, 0.5},  # what dropout does to what it keeps, and a square root
     "lockstep/statistics.py": {0.01, 0.99},  # batch norm's momentum
     "metrics/oracles.py": {0.5},  # Keras's threshold
     "weights/fresh.py": {3.0, 0.2},  # variance of a uniform distribution, and of its estimate

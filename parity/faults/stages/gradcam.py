@@ -5,6 +5,7 @@ from parity.faults.planting import Within, edit, swap
 
 RAW = "gradcam:raw_gradcam_heatmap"
 NORMALISE = "gradcam:normalise_heatmap"
+EXPLAIN = "gradcam:explain_image"
 
 FAULTS = (
     Fault(
@@ -100,5 +101,61 @@ FAULTS = (
                 ("return raw[0, 0].detach().cpu().numpy()", "return (raw[0, 0] * raw[0, 0].numel()).detach().cpu().numpy()"),
             ),
         ),
+    ),
+    Fault(
+        id="cam_class_always_first",
+        stage="gradcam",
+        sentence="Class 0 is explained whatever class is asked for; without one, the predicted class is.",
+        gates=("gradcam",),
+        place="classes/evaluation",
+        plants=(edit(RAW, ("if pred_index is None else pred_index]", "if pred_index is None else 0]")),),
+    ),
+    Fault(
+        id="cam_threshold_ignored",
+        stage="gradcam",
+        sentence="The command's overlays start at the default threshold, whatever is asked for.",
+        gates=("gradcam",),
+        place="command/overlay",
+        plants=(edit(EXPLAIN, ("heatmap, mask_thresh=mask_thresh)", "heatmap, mask_thresh=0.25)")),),
+    ),
+    Fault(
+        id="cam_size_ignored",
+        stage="gradcam",
+        sentence="The command explains images of 300x400 pixels, whatever the network's input is.",
+        gates=("gradcam",),
+        plants=(edit(EXPLAIN, ("parameter = next(", "size = (300, 400)\n    parameter = next(")),),
+    ),
+    Fault(
+        id="cam_explains_in_training_mode",
+        stage="gradcam",
+        sentence="`explain_image` puts the network into training mode, which drops units and takes the image's own statistics.",
+        gates=("gradcam",),
+        place="command/",
+        plants=(edit(EXPLAIN, ("parameter = next(model.parameters())", "parameter = next(model.train().parameters())")),),
+    ),
+    Fault(
+        id="cam_predicts_in_training_mode",
+        stage="gradcam",
+        sentence="`predict_class` puts the network into training mode, and leaves it so.",
+        gates=("gradcam",),
+        place="command/",
+        plants=(edit("gradcam:predict_class", ("model.probabilities(images)", "model.train().probabilities(images)")),),
+    ),
+    Fault(
+        id="cam_samples_sorted",
+        stage="gradcam",
+        tier=Tier.TWO,
+        sentence="The images that are drawn come in the order of the files.",
+        gates=("gradcam",),
+        place="command/port/images",
+        plants=(edit("gradcam:choose_samples", ("for index in chosen]", "for index in sorted(chosen)]")),),
+    ),
+    Fault(
+        id="cam_seed_ignored",
+        stage="gradcam",
+        sentence="The command draws its images with seed 17, whatever seed is asked for.",
+        gates=("gradcam",),
+        place="command/port/images",
+        plants=(edit("__main__:run_gradcam", ("np.random.seed(options.seed)", "np.random.seed(17)")),),
     ),
 )

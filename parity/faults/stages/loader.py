@@ -1,7 +1,7 @@
 """Which image comes when."""
 
 from parity.faults.fault import Fault, Tier
-from parity.faults.planting import edit
+from parity.faults.planting import edit, swap
 
 FAULTS = (
     Fault(
@@ -45,5 +45,19 @@ FAULTS = (
                 ),
             ),
         ),
+    ),
+    Fault(
+        id="epoch_set_to_zero",
+        stage="loader",
+        sentence="A callback sets epoch 0 before each epoch: order and augmentation repeat, whatever the sampler can do.",
+        gates=("augment", "loader"),
+        plants=(swap("resumption:EpochOrder.on_train_epoch_start", "set_first_epoch", "training:train_model"),),
+    ),
+    Fault(
+        id="epoch_never_set",
+        stage="loader",
+        sentence="The sampler does not take up the epoch that the trainer sets.",
+        gates=("augment", "loader"),
+        plants=(edit("order:EpochSampler.set_epoch", ("self.epoch = epoch", "pass")),),
     ),
 )

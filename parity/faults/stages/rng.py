@@ -3,6 +3,8 @@
 from parity.faults.fault import Fault, Tier
 from parity.faults.planting import edit
 
+STEP = "training_module:ClassifierTraining.training_step"
+
 FAULTS = (
     Fault(
         id="rng_source_global_vs_compose",
@@ -47,5 +49,29 @@ FAULTS = (
                 ),
             ),
         ),
+    ),
+    Fault(
+        id="dropout_same_every_epoch",
+        stage="rng",
+        sentence="With a seed, every epoch drops the same units: the epoch does not go into the batch's seed.",
+        gates=("lockstep",),
+        place="seeded/masks",
+        plants=(edit(STEP, ("derive_seed(self.seed, self.current_epoch, batch_idx", "derive_seed(self.seed, batch_idx")),),
+    ),
+    Fault(
+        id="dropout_same_every_batch",
+        stage="rng",
+        sentence="With a seed, one mask serves all batches of an epoch.",
+        gates=("lockstep",),
+        place="seeded/masks",
+        plants=(edit(STEP, ("self.current_epoch, batch_idx, self", "self.current_epoch, self")),),
+    ),
+    Fault(
+        id="dropout_seed_ignored",
+        stage="rng",
+        sentence="The seed does not reach dropout: the same training twice drops other units.",
+        gates=("lockstep",),
+        place="seeded/again",
+        plants=(edit(STEP, ("if self.seed is not None:", "if False:")),),
     ),
 )

@@ -115,4 +115,13 @@ FAULTS = (
         plants=(edit("weights:convert", ("    load_legacy_file(model, source)\n", "")),),
         emulates="torchvision's ImageNet weights, which would have to be downloaded, by freshly initialised ones",
     ),
+    Fault(
+        id="network_of_other_width",
+        stage="weights",
+        tier=Tier.TWO,
+        sentence="The head reads half of the features: the weights do not fit, and nothing is predicted.",
+        gates=("weights",),
+        place="converted",
+        plants=(edit("model:ResNet50V2.__init__", ("self.add_head(2048,", "self.add_head(1024,")),),
+    ),
 )

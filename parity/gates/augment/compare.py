@@ -14,7 +14,7 @@ from parity.gates.augment.distribution import distribution_checks
 from parity.gates.augment.streams import stream_checks
 from parity.measurement import Worst
 from parity.tolerance import GatesFile, Limit
-from parity.verdict import Check, GateResult
+from parity.verdict import Check, GateResult, Verdict
 from parity.workspace import Workspace
 
 IDENTICAL = Limit(value=0.0, reason="the same library on the same pixels with the same numbers: bit-identical")
@@ -36,7 +36,11 @@ def compare(workspace: Workspace, gates_file: GatesFile) -> GateResult:
     checks += _device_checks(comparison.candidate.values.get("device", {}), gates_file)
     comparison.tables += 1
     images = comparison.reference.values["stream_images"]
-    return comparison.result([*checks, *stream_checks(comparison.candidate.values["streams"], images)])
+    recorded = comparison.candidate.values
+    if raised := recorded["untrained"]:
+        reason = f"a training raised {raised}: what it would read cannot be seen, the gates of training say why"
+        return comparison.result([*checks, Check(id="augment/exact/streams/trained", verdict=Verdict.NOT_RUN, reason=reason)])
+    return comparison.result([*checks, *stream_checks(recorded["streams"], images)])
 
 
 def _expected_images(size: tuple[int, int]) -> dict[str, Expected]:

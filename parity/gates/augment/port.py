@@ -28,9 +28,9 @@ from parity.gates.augment.contract import (
     apply_cases,
 )
 from parity.sides.port import PortSide
+from parity.sides.port_epochs import Watch, make_image, train_over
 from torch_port import data
 from torch_port.device_augmentation import DeviceAugmentation
-from torch_port.lost_workers import explained_losses
 
 CORNER = np.zeros((1, 1, 3), np.float32)
 
@@ -49,12 +49,13 @@ def record(side: PortSide, out: RecordingWriter) -> None:
         for item in islice(_items(loader), COUNTED_DRAWS):
             loader.dataset[item]
         drawn.write(out)
-        streams = {}
+        streams, raised = {}, {}
         for number, (run, options) in enumerate(STREAM_RUNS.items()):
             random.seed(number)  # whatever the global random numbers are, the streams are their own
             np.random.seed(number)  # noqa: NPY002
-            streams[run] = _read_streams(side, options)
+            streams[run], raised[run] = _read_streams(side, options)
         out.write_value("streams", streams)
+        out.write_value("untrained", next(filter(None, raised.values()), ""))
 
 
 def _record_draws(side: PortSide, out: RecordingWriter, train: Any) -> None:
@@ -113,28 +114,31 @@ def _items(loader: Any) -> Iterator[Any]:
 
 
 def _set_epoch(loader: Any, epoch: int) -> None:
-    """Tell the sampler the epoch as Lightning does."""
+    """Tell the sampler the epoch: thousands of images say what is drawn, and what a training reads is for the streams."""
     if hasattr(loader.batch_sampler.sampler, "set_epoch"):
         loader.batch_sampler.sampler.set_epoch(epoch)
 
 
-def _read_streams(side: PortSide, options: Mapping[str, int]) -> list[list[list[str]]]:
-    """Return the first number of Python's and of numpy's generator for each image, by epoch."""
+def _read_streams(side: PortSide, options: Mapping[str, int]) -> tuple[list[list[list[str]]], str]:
+    """Return the first number of Python's and of numpy's generator for each image that a training reads, by epoch.
+
+    Beside them stands what the training raised, or nothing.
+    """
     spec = side.spec
     loaders, _ = data.make_loaders(
         spec.data, spec.resolution, spec.split, spec.image_scale, images=STREAM_IMAGES, splits=["train"], **options
     )
     loader = loaders["train"]
     loader.dataset.augment = _first_numbers
-    epochs = []
-    for epoch in range(STREAM_EPOCHS):
-        _set_epoch(loader, epoch)
-        with explained_losses():  # a worker that is killed says nothing about the port
-            rows = [row for images, _ in loader for row in images[:, :2, 0, 0].tolist()]
-        epochs.append([[repr(number) for number in row] for row in rows])
-    return epochs
+    epochs: list[list[list[str]]] = []
+    watch = Watch(
+        on_epoch=lambda _: epochs.append([]),
+        on_batch=lambda batch: epochs[-1].extend([[repr(number) for number in row] for row in batch[0][:, 0, 0, :2].tolist()]),
+    )
+    raised = train_over(side, loader, watch, epochs=STREAM_EPOCHS)
+    return epochs, raised
 
 
 def _first_numbers(image: np.ndarray) -> dict[str, np.ndarray]:
-    """Return an image (1, 1, 2) of two random numbers, float64."""
-    return {"image": np.array([[[random.random(), np.random.random()]]])}  # noqa: NPY002
+    """Return an image that begins with two random numbers."""
+    return {"image": make_image(random.random(), np.random.random())}  # noqa: NPY002

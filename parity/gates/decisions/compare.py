@@ -1,4 +1,4 @@
-"""The answer for every image: on the shared bytes, and from raw files by the two commands as shipped."""
+"""The answer for every image: on the shared bytes, and from raw files by the commands as shipped."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from parity.comparison import Comparison, compare_table
 from parity.contract import CLASSES, KINDS
 from parity.gates.decisions import figures
 from parity.gates.decisions.ledger import RAW, Row, find_ties, group, probability_error, read_raw_rows, read_shared_rows
+from parity.gates.decisions.predict_checks import PREDICT, predict_checks, read_predict_rows
 from parity.measurement import Worst
 from parity.predictions import read_predictions
 from parity.tolerance import GatesFile, Limit
@@ -26,26 +27,34 @@ SIGNED = "signed"
 def compare(workspace: Workspace, gates_file: GatesFile) -> GateResult:
     rows = read_shared_rows(workspace)
     raw = read_raw_rows(workspace)
-    groups = list(group([*rows, *raw]))
+    predicted = read_predict_rows(workspace)
+    every = [*rows, *raw, *predicted["legacy"]]
+    groups = list(group(every))
     noise = noise_floor(workspace)
+    probability_limit = _widened(gates_file.limit("decisions/probabilities"), noise)
     signed = _read_signed_rows(workspace)
-    by_kind = {kind: [row for row in [*rows, *raw] if row.kind == kind] for kind in (*KINDS, RAW)}
+    by_kind = {kind: [row for row in every if row.kind == kind] for kind in (*KINDS, RAW, PREDICT)}
     ties = {kind: find_ties(members, gates_file.limit("decisions/ties")) for kind, members in by_kind.items()}
     checks = [
         _power_check(by_kind["evaluation"], gates_file.limit("decisions/spread")),
         _image_check(workspace),
         *(_changed_check(kind, members, ties[kind]) for kind, members in by_kind.items()),
-        _probability_check(raw, gates_file.limit("decisions/probabilities"), noise),
+        *(
+            _probability_check(members, gates_file.limit("decisions/probabilities"), noise)
+            for members in (raw, predicted["legacy"])
+        ),
         *(
             check
             for kind, split, members in groups
             for check in _per_class_checks(f"{kind}/{split}", members, ties[kind], gates_file)
         ),
         *_figure_checks(workspace, raw, gates_file.limit("decisions/figures")),
+        *predict_checks(workspace, predicted["port"], probability_limit),
         *(_signed_checks(workspace, signed, gates_file) if signed is not None else ()),
     ]
-    expected = len(workspace.all_cases) + len(workspace.cases("evaluation"))
-    return GateResult(gate="decisions", checks=tuple(checks), expected=expected, compared=len(rows) + len(raw))
+    expected = len(workspace.all_cases) + 3 * len(workspace.cases("evaluation"))  # raw, and predict beside either `evaluate`
+    compared = len(every) + len(predicted["port"])
+    return GateResult(gate="decisions", checks=tuple(checks), expected=expected, compared=compared)
 
 
 def _read_signed_rows(workspace: Workspace) -> list[Row] | None:
@@ -133,9 +142,13 @@ def _probability_check(rows: list[Row], ceiling: Limit, noise: float) -> Check:
     for row in rows:
         worst.add(row.difference, row.image, row.reference.size)
     kind = rows[0].kind if rows else RAW
-    # The shipped commands are both float32, so both errors count: one noise floor each.
-    limit = ceiling.widened(2 * noise)
+    limit = _widened(ceiling, noise)
     return worst.to_check(f"decisions/float32/{kind}/probabilities/max_abs", limit, unit="probability", noise_floor=noise)
+
+
+def _widened(ceiling: Limit, noise: float) -> Limit:
+    """Two commands are both float32, so both errors count: one noise floor each."""
+    return ceiling.widened(2 * noise)
 
 
 def _per_class_checks(place: str, rows: list[Row], ties: set[Row], gates_file: GatesFile) -> Iterator[Check]:

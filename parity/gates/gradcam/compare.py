@@ -1,4 +1,4 @@
-"""Raw maps of every image, then each step from the raw map to the picture."""
+"""Raw maps of every image, then each step from the raw map to the picture, then what the commands make of raw files."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 from parity.architecture import tap_shapes
 from parity.comparison import Comparison, Expected, Pair
 from parity.contract import CLASSES, DTYPES, KINDS
+from parity.gates.gradcam.command_checks import class_checks, command_checks, expected_command, predict_checks, read_classes
 from parity.gates.gradcam.contract import FIXTURE_IMAGE, FIXTURE_MAPS
 from parity.measurement import ErrorTable, Worst
 from parity.tolerance import GatesFile, Limit
@@ -36,7 +37,11 @@ def compare(workspace: Workspace, gates_file: GatesFile) -> GateResult:
     limits = {dtype: gates_file.limit(f"gradcam/{dtype}") for dtype in DTYPES}
     checks = [*errors.checks("gradcam", [f"raw/{kind}" for kind in KINDS], limits), *reruns, *power]
     checks.append(_batch_check(comparison.candidate.values.get("batch", "not asked for")))
-    return comparison.result([*checks, *_picture_checks(workspace, comparison, gates_file.limit("gradcam/pictures"))])
+    classes = read_classes(comparison)
+    checks += class_checks(workspace, classes, gates_file)
+    checks += _picture_checks(workspace, comparison, gates_file.limit("gradcam/pictures"))
+    checks += command_checks(workspace, comparison, gates_file)
+    return comparison.result([*checks, *predict_checks(workspace, comparison, classes, gates_file)])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,7 +116,7 @@ def _rerun_checks(workspace: Workspace, kind: str, first: Pair, again: Pair, err
 def expected_maps(workspace: Workspace) -> dict[str, Expected]:
     height_px, width_px = workspace.spec.height_px, workspace.spec.width_px
     map_shape = tap_shapes(height_px, width_px, len(CLASSES))["conv5/block3/out"][1:3]
-    found: dict[str, Expected] = {}
+    found = expected_command(workspace, map_shape)
     for name, raw in FIXTURE_MAPS.items():
         for step, size in (("normalised", raw.shape), ("resized", FIXTURE_IMAGE.shape[:2])):
             found[f"fixture/{name}/{step}"] = Expected(axes="HW", shape=size, dtype="float32", nonfinite=True)

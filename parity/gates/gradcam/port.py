@@ -1,20 +1,27 @@
-"""Grad-CAM of every image: raw map in both precisions; normalising, resizing and overlaying on the legacy's maps."""
+"""Grad-CAM of every image, of every class of some; each step on the legacy's maps; and what the ``gradcam`` command writes."""
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Iterable
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
+import torch
+from PIL import Image
 
 from parity.architecture import GRADCAM_PORT_LAYER
 from parity.artefact import Recording, RecordingWriter
-from parity.contract import DTYPES, KINDS
-from parity.gates.gradcam.contract import FIXTURE_IMAGE, FIXTURE_MAPS
+from parity.contract import CLASSES, DTYPES, KINDS
+from parity.gates.gradcam.contract import FIXTURE_IMAGE, FIXTURE_MAPS, class_cases, command_cases, command_options
+from parity.sides.command_line import flatten, run_command
 from parity.sides.port import PortSide
+from parity.sides.port_predict import run_predict
 from parity.workspace import Case
 from torch_port import gradcam
+from torch_port.__main__ import main
 from torch_port.errors import InputError
 
 
@@ -29,6 +36,60 @@ def record(side: PortSide, out: RecordingWriter) -> None:
                 again = _explain(side, network, side.workspace.tap_cases(kind), dtype)
                 out.write_array(f"float32/{kind}/rerun", again, "NHW")
     _write_pictures(side, out)
+    _write_classes(side, out)
+    with TemporaryDirectory(dir=side.workspace.folder) as folder:
+        options = command_options(side.name, side.workspace, side.workspace.port_weights, Path(folder))
+        run_command(main, ["gradcam", *flatten(options)])
+        _write_command(side, out, Path(folder))
+    with TemporaryDirectory(dir=side.workspace.folder) as folder:
+        _write_predict(side, out, Path(folder))
+
+
+def _write_predict(side: PortSide, out: RecordingWriter, folder: Path) -> None:
+    """Write what ``predict`` makes of the same files with maps asked for, in the order of the contract."""
+    cases, maps = command_cases(side.workspace), folder / "maps"
+    code, rows = run_predict(side, cases, folder, maps)
+    paths = {case.image: maps / f"{Path(case.image).stem}.npz" for case in cases}
+    written = {image: np.load(path) for image, path in paths.items() if path.is_file()}
+    out.write_value("predict/exit_code", code)
+    out.write_value("predict/rows", rows)
+    out.write_value("predict/predicted", {image: int(arrays["predicted"]) for image, arrays in written.items()})
+    out.write_value("predict/overlays", sorted(path.stem for path in maps.glob("*.png")))
+    if written:
+        out.write_array("predict/raw", np.stack([arrays["raw"] for arrays in written.values()]), "NHW")
+
+
+def _write_classes(side: PortSide, out: RecordingWriter) -> None:
+    """Write the maps of every class: of images of the run, and of what the command reads."""
+    network, size = side.model("float64"), (side.spec.height_px, side.spec.width_px)
+    inputs = {
+        "evaluation": [side.tensor(side.workspace.image(case), "float64") for case in class_cases(side.workspace)],
+        "command": [
+            gradcam.get_img_array(case.path, size, dtype=torch.float64).to(side.device)  # as Keras divides in this precision
+            for case in command_cases(side.workspace)
+        ],
+    }
+    for kind, images in inputs.items():
+        maps = [
+            [gradcam.raw_gradcam_heatmap(image, network, GRADCAM_PORT_LAYER, k) for k in range(len(CLASSES))]
+            for image in images
+        ]
+        out.write_array(f"float64/classes/{kind}", np.array(maps), "NKHW")
+
+
+def _write_command(side: PortSide, out: RecordingWriter, folder: Path) -> None:
+    """Write what the command has written, in its own order, and the maps at the size of the overlays."""
+    overlays = sorted(folder.glob("*.png"))
+    with np.load(folder / "raw_maps.npz") as maps:
+        raw, images, predicted = (maps[name] for name in ("raw", "image", "predicted"))
+    out.write_value("command/images", [Path(str(name)).stem for name in images])
+    out.write_value("command/overlays", [path.stem.partition("_")[2] for path in overlays])
+    out.write_value("command/predicted", [int(index) for index in predicted])
+    out.write_array("command/raw", raw, "NHW")
+    size = (side.spec.height_px, side.spec.width_px)
+    resized = [gradcam.resize_heatmap(gradcam.normalise_heatmap(heatmap), *size) for heatmap in raw]
+    out.write_array("command/resized", np.stack(resized), "NHW")
+    out.write_array("command/overlay", np.stack([np.asarray(Image.open(path)) for path in overlays]), "NHWC")
 
 
 def _explain(side: PortSide, network: Any, cases: Iterable[Case], dtype: str) -> np.ndarray:

@@ -17,6 +17,7 @@ TRACED = ("train", "val")
 TRACE_IMAGES = 20  # of each split: two whole batches and a short one
 TRACE_EPOCHS = 2
 DEFAULT_EPOCHS = 3
+DEFAULT_SEED = 5  # of the default order; 0 is the default
 STEP = 16
 
 Augment = Callable[..., dict[str, Any]]
@@ -64,14 +65,27 @@ class Trace:
         """Take every batch of a phase: images, and one-hot labels as numpy can read them."""
         self.begin(phase)
         for _, labels in batches:
-            self.labels[f"{phase}, batch {self._batch}"] = np.asarray(labels).argmax(axis=1).tolist()
-            self._batch += 1
-        self.states[f"{phase}, end"] = _hash_state()
+            self.arrive(labels)
+        self.end()
+
+    def end(self) -> None:
+        """Keep the state of the random numbers at the end of the present phase."""
+        self.states[f"{self._phase}, end"] = _hash_state()
+
+    def arrive(self, labels: Any) -> None:
+        """Take the one-hot labels of a batch of the present phase."""
+        self.labels[f"{self._phase}, batch {self._batch}"] = np.asarray(labels).argmax(axis=1).tolist()
+        self._batch += 1
 
     def begin(self, phase: str) -> None:
         """Begin a phase; one that has begun goes on."""
         if phase != self._phase:
             self._phase, self._image, self._batch = phase, 0, 0
+
+    def by_name(self) -> dict[str, dict[str, Any]]:
+        """Return what was seen of images and batches, table by table."""
+        states = {place: self.states[place] for place in self.images}
+        return {"images": self.images, "states": states, "labels": self.labels}
 
     def tables(self) -> dict[str, dict[str, Any]]:
         """Return what was seen, by the name it is recorded under."""

@@ -1,4 +1,7 @@
-"""The port's default order, by what makes it one: every image once, in a new order, the last batch short."""
+"""The default order of a training of the port, by what makes it one: every image once, in a new order, the last batch short.
+
+Augmentation draws from a stream of its own for each image and epoch; orders and streams are those of the port's sampler.
+"""
 
 from __future__ import annotations
 
@@ -15,19 +18,49 @@ def permutation_checks(found: Mapping[str, Any], files: Sequence[tuple[str, int]
     """Return the checks of the default order.
 
     Args:
-        found: What the port read: ``images`` and ``labels`` by epoch and number.
+        found: What the port recorded: ``permutation``, what a training read, and ``sampled``, what its sampler gives, each with
+            ``images``, ``states`` of the random numbers and ``labels`` by epoch and number.
         files: The images and their labels, in the order of the data set.
         distinct: Number of images from which on an order is not repeated by chance.
     """
-    epochs = [_values(found["images"], f"epoch {number},") for number in range(DEFAULT_EPOCHS)]
-    batches = [_values(found["labels"], f"epoch {number},") for number in range(DEFAULT_EPOCHS)]
+    if reason := found["untrained"]:
+        return [_untrained(str(reason))]
+    trained, sampled = (found.get(what, {}) for what in ("permutation", "sampled"))
+    epochs, batches, streams = (
+        [_values(trained.get(what, {}), f"epoch {number},") for number in range(DEFAULT_EPOCHS)]
+        for what in ("images", "labels", "states")
+    )
     names = [name for name, _ in files]
     return [
+        _streams(streams, len(names)),
+        _sampled(trained, sampled),
         _once(epochs, names),
         _new_orders(epochs, names, distinct),
         _batch_lengths(batches, batch_lengths(len(names))),
         _paired(epochs, batches, dict(files)),
     ]
+
+
+def _untrained(reason: str) -> Check:
+    """A port that does not train reads nothing: which gate says why stands behind this one."""
+    return Check(id="loader/exact/permutation/trained", verdict=Verdict.NOT_RUN, reason=f"the training raised {reason}")
+
+
+def _streams(epochs: Sequence[list[str]], images: int) -> Check:
+    counts = Counter(state for epoch in epochs for state in epoch)
+    wrong = [f"stream {state} comes {times} times" for state, times in counts.items() if times > 1]
+    missing = DEFAULT_EPOCHS * images - counts.total()
+    wrong += [f"{missing} of the expected streams are not there"] if missing > 0 else []
+    return _check("streams", wrong, n=counts.total(), reason="every image of every epoch is augmented from a stream of its own")
+
+
+def _sampled(trained: Mapping[str, Any], sampled: Mapping[str, Any]) -> Check:
+    """Epoch by epoch the same: which table differs first is where order, random numbers or labels are another epoch's."""
+    tables = {f"{what}: {key}": value for what, table in sampled.items() for key, value in table.items()}
+    found = {f"{what}: {key}": value for what, table in trained.items() for key, value in table.items()}
+    wrong = [key for key in dict.fromkeys([*tables, *found]) if tables.get(key) != found.get(key)]
+    reason = "a training reads what the sampler gives for epochs 0, 1, 2"
+    return _check("sampled", wrong if tables else ["nothing was sampled"], n=len(tables), reason=reason)
 
 
 def _values(table: Mapping[str, Any], prefix: str) -> list[Any]:

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from parity.artefact import RecordingWriter
-from parity.gates.loader.contract import DEFAULT_EPOCHS, TRACE_IMAGES, TRACED, Trace, phases
+from parity.gates.loader.contract import DEFAULT_EPOCHS, DEFAULT_SEED, TRACE_EPOCHS, TRACE_IMAGES, TRACED, Augment, Trace
 from parity.sides.port import PortSide
+from parity.sides.port_epochs import Watch, make_image, train_over
 from torch_port import data
 
 
@@ -42,32 +43,60 @@ def _record_trace(side: PortSide, out: RecordingWriter) -> None:
     loaders = _traced_loaders(side, epoch_order="legacy")
     out.write_value("trace_files", {split: list(_files(loaders[split].dataset)) for split in TRACED})
     trace = Trace()
+    levels: dict[str, np.ndarray] = {}
     for split in TRACED:
         dataset = loaders[split].dataset
         for path in dataset.images:
-            trace.know(Path(path).name, data.read_image(path))
-        dataset.augment = trace.watch(dataset.augment)
-    for phase, split, _ in phases():
-        trace.follow(phase, loaders[split])
+            image = data.read_image(path)
+            trace.know(Path(path).name, image)
+            levels |= {path: image} if split == "train" else {}
+        dataset.augment = _seen(trace.watch(dataset.augment))
+    watch = Watch(
+        on_epoch=lambda number: trace.begin(f"epoch {number + 1}"),
+        on_batch=lambda batch: trace.arrive(batch[1].cpu()),
+        on_validation=lambda number: trace.begin(f"validation {number + 1}"),
+        on_validated=lambda batch: trace.arrive(batch[1].cpu()),
+        on_end=trace.end,
+    )
+    raised = train_over(side, loaders["train"], watch, epochs=TRACE_EPOCHS, validation=loaders["val"])
+    out.write_value("untraced", raised)
     for name, table in trace.tables().items():
         out.write_value(name, table)
-    default = Trace(trace.names)
-    loader = _traced_loaders(side)["train"]
-    loader.dataset.augment = default.watch(_corner)
+    _record_permutation(side, out, trace.names, levels)
+
+
+def _seen(augment: Augment) -> Augment:
+    """Return an augmentation that gives the head its own image."""
+
+    def augmented(image: np.ndarray) -> dict[str, Any]:
+        augment(image=image)
+        return {"image": make_image()}
+
+    return augmented
+
+
+def _record_permutation(side: PortSide, out: RecordingWriter, names: dict[str, str], levels: dict[str, np.ndarray]) -> None:
+    """Record what a training in the default order reads, and what the sampler gives for the same epochs."""
+    sampled, trained = Trace(names), Trace(names)
+    loader = _watched_loader(side, sampled)
     for number in range(DEFAULT_EPOCHS):
-        default.follow(f"epoch {number}", _epoch(loader, number))
-    out.write_value("permutation", {"images": default.images, "labels": default.labels})
-
-
-def _corner(image: np.ndarray) -> dict[str, np.ndarray]:
-    return {"image": image[:1, :1]}
-
-
-def _epoch(loader: Any, number: int) -> Iterator[Any]:
-    """Return the batches of an epoch; its sampler is told the number as Lightning tells it."""
-    if hasattr(loader.batch_sampler.sampler, "set_epoch"):
         loader.batch_sampler.sampler.set_epoch(number)
-    return iter(loader)
+        sampled.follow(f"epoch {number}", loader)
+    out.write_value("sampled", sampled.by_name())
+    loader = _watched_loader(side, trained)
+    loader.dataset.read = levels.__getitem__  # they have been read twice
+    watch = Watch(
+        on_epoch=lambda number: trained.begin(f"epoch {number}"), on_batch=lambda batch: trained.arrive(batch[1].cpu())
+    )
+    raised = train_over(side, loader, watch, epochs=DEFAULT_EPOCHS)
+    out.write_value("untrained", raised)
+    out.write_value("permutation", trained.by_name())
+
+
+def _watched_loader(side: PortSide, trace: Trace) -> Any:
+    loader = _traced_loaders(side, seed=DEFAULT_SEED)["train"]
+    loader.dataset.augment = trace.watch(lambda image: {"image": make_image()})
+    return loader
 
 
 def _traced_loaders(side: PortSide, **options: Any) -> dict[str, Any]:

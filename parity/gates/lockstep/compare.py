@@ -10,6 +10,7 @@ from parity.architecture import BATCH_NORMS, HIDDEN_UNITS
 from parity.comparison import Comparison, Expected
 from parity.contract import CLASSES
 from parity.gates.lockstep.contract import STATISTICS
+from parity.gates.lockstep.seeded import expected_masks, seeded_checks
 from parity.gates.lockstep.statistics import as_keras_keeps, norm_positions
 from parity.measurement import Worst, relative_error
 from parity.tolerance import GatesFile
@@ -34,6 +35,7 @@ def compare(workspace: Workspace, gates_file: GatesFile) -> GateResult:
         *(check for kind in KINDS for check in _state_checks(comparison, kind, gates_file)),
         *_statistics_checks(comparison, lengths, gates_file),
         _predictions_check(comparison, gates_file),
+        *seeded_checks(comparison, lengths, gates_file.limit("lockstep/kept")),
     ]
     return comparison.result(checks)
 
@@ -63,6 +65,7 @@ def _expected(lengths: list[int]) -> dict[str, Expected]:
         for what in STATISTICS:
             shape = (1 + len(steps), norm.channels)
             found[f"float64/{what}/{norm.name}"] = Expected(axes="NC", shape=shape, dtype="float64")
+    found |= expected_masks(lengths)
     found["float64/predictions"] = Expected(axes="NK", shape=(lengths[0], len(CLASSES)), dtype="float64")
     return found
 

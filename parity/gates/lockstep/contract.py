@@ -27,3 +27,8 @@ def write_run(out: RecordingWriter, run: TrainingRun) -> None:
         out.write_array(f"float64/{name}", values, "N")
     for name in run.statistics[0]:
         out.write_array(f"float64/{name}", np.stack([step[name] for step in run.statistics]), "NC")
+
+
+def seeded_mask(number: int, *, again: bool = False) -> str:
+    """Return the name of the dropout mask of a step of the training with a seed, or of its repetition."""
+    return f"seeded/{'again' if again else 'mask'}{number}"

@@ -16,13 +16,19 @@ RERUNS = ("rerun/first", "rerun/second")
 def compare(workspace: Workspace, gates_file: GatesFile) -> GateResult:
     first_batch = workspace.inputs.arrays["evaluation/batch0000/images"].shape[0]
     expected = Expected(axes="NK", shape=(min(first_batch, RERUN_IMAGES), len(CLASSES)), dtype="float32")
+    out_of_order = str(workspace.recording("port", "numerics").values["out_of_order"])
     comparison = Comparison.open(workspace, "numerics", dict.fromkeys(RERUNS, expected))
     comparison.tables += 1
+    flags = {"legacy": FLAGS, "port": FLAGS | {"weights": []} if out_of_order else FLAGS}
     sides = {"legacy": comparison.reference, "port": comparison.candidate}
     checks = [
-        compare_table(f"numerics/exact/{side}/flags", FLAGS, FLAGS, recording.values["flags"])
+        compare_table(f"numerics/exact/{side}/flags", FLAGS, flags[side], recording.values["flags"])
         for side, recording in sides.items()
     ]
+    if out_of_order:  # what keeps the network from predicting is for the gate `weights`: flags of the process are left
+        reason = f"the port's network does not predict, weights and blocks say why: {out_of_order}"
+        checks.append(Check(id="numerics/exact/port/rerun", verdict=Verdict.NOT_RUN, reason=reason))
+        return GateResult(gate="numerics", checks=tuple(checks), expected=1, compared=1)
     pairs = list(comparison.pairs(*RERUNS))
     if len(pairs) == len(RERUNS):
         first, second = pairs

@@ -1,4 +1,7 @@
-"""Learning rate of every epoch, stop, best epoch and loaded weights of every trace: identical, no tolerance."""
+"""Learning rate of every epoch, stop, best epoch and loaded weights of every trace: identical, no tolerance.
+
+The file of the best weights, which ``evaluate`` reads, holds what memory does.
+"""
 
 from __future__ import annotations
 
@@ -6,14 +9,16 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from parity.artefact import hash_file
-from parity.comparison import Comparison
+from parity.comparison import Comparison, compare_table
 from parity.gates.schedule.contract import (
     GATE,
     GENERATED_PREFIX,
     GENERATED_TRACES,
     NAMED,
+    NONE,
     QUANTITIES,
     TRACES_FILE,
+    TRAINED,
     read_traces,
 )
 from parity.tolerance import GatesFile
@@ -33,7 +38,11 @@ def compare(workspace: Workspace, gates_file: GatesFile) -> GateResult:
     groups = {**{trace.name: [trace.name] for trace in NAMED}, GENERATED_PREFIX: generated}
     checks += [_quantity_check(what, quantity, names, replays) for what, names in groups.items() for quantity in QUANTITIES]
     checks += [_extra_check(side, found, {*generated, *groups}) for side, found in replays.items()]
-    comparison.tables += len(groups) * len(QUANTITIES)
+    checks.append(
+        _saved_check([*generated, *(trace.name for trace in NAMED)], sides["port"].get("saved", {}), replays["legacy"])
+    )
+    checks.append(_trained_check(sides["port"].get("trained", {}), replays["legacy"].get(TRAINED, {})))
+    comparison.tables += len(groups) * len(QUANTITIES) + 2
     return comparison.result(checks)
 
 
@@ -52,6 +61,18 @@ def _traces_check(generated: int, digest: str, replayed: Mapping[str, object]) -
         worst=", ".join(others),
         reason=f"{' and '.join(others)} replayed other traces" if others else reason,
     )
+
+
+def _saved_check(names: list[str], saved: Mapping[str, Any], legacy: Replays) -> Check:
+    """The file of the best weights is of the epoch whose weights the legacy kept; there is none where it kept none."""
+    kept = {name: [] if (best := legacy.get(name, {}).get("best_epoch")) in (None, NONE) else [float(best)] for name in names}
+    return compare_table(f"{GATE}/exact/saved/equal", names, kept, saved)
+
+
+def _trained_check(trained: Mapping[str, Any], legacy: Mapping[str, Any]) -> Check:
+    """The port's own ``train_model`` does with a trace what the legacy's does, and leaves the best weights in the file."""
+    expected = {**{quantity: legacy.get(quantity) for quantity in QUANTITIES}, "saved": legacy.get("loaded_epochs")}
+    return compare_table(f"{GATE}/exact/trained/equal", expected, expected, trained)
 
 
 def _extra_check(side: str, replays: Replays, known: set[str]) -> Check:

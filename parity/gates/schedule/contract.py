@@ -17,6 +17,7 @@ QUANTITIES = ("learning_rate", "stop_epoch", "best_epoch", "loaded_epochs")
 GENERATED_TRACES = 200
 GENERATED_PREFIX = "generated"
 NONE = "none"
+TRAINED = "early_minimum"  # the trace that goes through the port's ``train_model`` too: it lowers the rate, stops, goes back
 # In memory where there is such a folder: a replay is mostly writing of small files.
 SCRATCH = "/dev/shm" if Path("/dev/shm").is_dir() else None
 

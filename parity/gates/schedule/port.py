@@ -1,74 +1,143 @@
-"""The port's own callbacks, called as Lightning's trainer calls them; the epochs that they see are a trace's."""
+"""The port's own callbacks, called as Lightning's trainer calls them; the epochs that they see are a trace's.
+
+One trace goes through ``train_model`` itself, in which nothing is called here.
+"""
 
 from __future__ import annotations
 
 import inspect
+from collections.abc import Iterable
 from copy import deepcopy
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import torch
+from lightning.pytorch.callbacks import LambdaCallback
+from safetensors.numpy import load_file
+from torch.utils.data import DataLoader
 
+from parity.architecture import HIDDEN_UNITS
 from parity.artefact import RecordingWriter, hash_file
 from parity.contract import CLASSES
-from parity.gates.schedule.contract import GATE, NONE, SCRATCH, TRACES_FILE, Replay, Trace, read_traces
+from parity.gates.schedule.contract import GATE, NONE, SCRATCH, TRACES_FILE, TRAINED, Replay, Trace, read_traces
 from parity.sides.port import PortSide
+from parity.sides.port_head import make_identity_head
 from torch_port import training
 from torch_port.callbacks import BestWeightsCallback
 from torch_port.errors import InputError
 from torch_port.training_module import ClassifierTraining
 
+# No epoch had a loss to keep the weights of, or there is no file of them.
+NOTHING_TO_LOAD = (InputError, FileNotFoundError)
+
 
 def record(side: PortSide, out: RecordingWriter) -> None:
     path = side.workspace.gate_fixtures(GATE) / TRACES_FILE
-    module = deepcopy(side.model("float32").conv5.block3.bn1)  # weights and running statistics, and no more
+    traces = read_traces(path)
     with TemporaryDirectory(dir=SCRATCH) as folder:
-        replays = {
-            trace.name: _replay(module, trace, Path(folder, trace.name)).to_dict()
-            for trace in side.track(read_traces(path), GATE)
-        }
+        replays, saved = {}, {}
+        trainer = training.make_trainer(Path(folder), training.Hardware(), [])
+        module = deepcopy(side.model("float32").conv5.block3.bn1).cpu()  # weights and running statistics, and no more
+        for trace in side.track(traces, GATE):
+            place = Path(folder, trace.name)
+            replays[trace.name] = _replay(module, trainer, trace, place).to_dict()
+            saved[trace.name] = _read_saved(place)
+        trained = next(trace for trace in traces if trace.name == TRAINED)
+        replay, file = _train(side, trained, Path(folder, "trained"))
     out.write_value("traces_sha256", hash_file(path))
     out.write_value("replays", replays)
+    out.write_value("saved", saved)
+    out.write_value("trained", {**replay.to_dict(), "saved": file})
 
 
-def _replay(module: Any, trace: Trace, folder: Path) -> Replay:
+def _replay(module: Any, trainer: Any, trace: Trace, folder: Path) -> Replay:
     folder.mkdir()
     options = {} if trace.init_lr is None else {"learning_rate": trace.init_lr}
     pl_module = ClassifierTraining(module, torch.ones(len(CLASSES)), **options)
-    optimizer = pl_module.configure_optimizers()
     signature = inspect.signature(training.train_model).parameters
     defaults = {name: signature[name].default for name in ("patience", "patience_lr")}
     callbacks = training.make_callbacks(folder, **defaults | trace.arguments(), provenance={})
-    strategy = SimpleNamespace(barrier=lambda: None)
-    trainer = SimpleNamespace(
-        optimizers=[optimizer], strategy=strategy, is_global_zero=True, should_stop=False, current_epoch=0
-    )
+    trainer.strategy.connect(pl_module)
+    trainer.optimizers, trainer.should_stop = [pl_module.configure_optimizers()], False
+    _set_epoch(trainer, 0)
     _call(callbacks, "on_train_start", trainer, pl_module)
     learning_rate = []
     for epoch in range(len(trace.val_loss)):
-        trainer.current_epoch, pl_module.logs = epoch, trace.logs(epoch)
+        _set_epoch(trainer, epoch)
+        pl_module.logs = trace.logs(epoch)
         _set_tensors(module, epoch)
         _call(callbacks, "on_train_epoch_end", trainer, pl_module)
-        learning_rate.append(optimizer.param_groups[0]["lr"])
+        learning_rate.append(trainer.optimizers[0].param_groups[0]["lr"])
         if trainer.should_stop:
             break
-    best = next(item for item in callbacks if isinstance(item, BestWeightsCallback)).rule.epoch
+    try:
+        _call(callbacks, "on_train_end", trainer, pl_module)
+        loaded = _values(pl_module.model.state_dict().values())
+    except NOTHING_TO_LOAD:
+        loaded = ()
+    return _outcome(learning_rate, trainer.should_stop, _find_rule(callbacks), loaded)
+
+
+def _train(side: PortSide, trace: Trace, folder: Path) -> tuple[Replay, list[float]]:
+    """Train the port's head by ``train_model``: each epoch's figures and tensors are the trace's.
+
+    They are put in their place when a validation has ended, which is when the callbacks look.
+    """
+    head = make_identity_head(side, "float32")
+    pl_module = ClassifierTraining(head, torch.ones(len(CLASSES)))
+    learning_rate: list[float] = []
+
+    def on_validation_end(trainer: Any, module: Any) -> None:
+        module.logs = trace.logs(trainer.current_epoch)
+        _set_tensors(head, trainer.current_epoch)
+
+    seen: dict[str, Any] = {}
+
+    def on_train_epoch_end(trainer: Any, module: Any) -> None:
+        learning_rate.append(trainer.optimizers[0].param_groups[0]["lr"])
+        seen.update(stopped=trainer.should_stop and len(learning_rate) < len(trace.val_loss), callbacks=trainer.callbacks)
+
+    batch = side.tensor(np.zeros((1, HIDDEN_UNITS)), "float32", "NC"), side.tensor(np.eye(len(CLASSES))[:1], "float32", "NK")
+    watch = LambdaCallback(on_validation_end=on_validation_end, on_train_epoch_end=on_train_epoch_end)
+    hardware = training.Hardware(accelerator="gpu" if side.device.type == "cuda" else "cpu")
+    loaders = [DataLoader([batch], batch_size=None) for _ in ("train", "val")]
+    words = {"num_epochs": len(trace.val_loss), "hardware": hardware, "callbacks": [watch], **trace.arguments()}
+    try:
+        training.train_model(pl_module, *loaders, folder, **words)
+        loaded = _values(head.state_dict().values())
+    except NOTHING_TO_LOAD:
+        loaded = ()
+    return _outcome(learning_rate, seen["stopped"], _find_rule(seen["callbacks"]), loaded), _read_saved(folder)
+
+
+def _outcome(learning_rate: list[float], stopped: bool, best: int | None, loaded: tuple[float, ...]) -> Replay:
     return Replay(
         learning_rate=tuple(learning_rate),
-        stop_epoch=trainer.current_epoch if trainer.should_stop else NONE,
+        stop_epoch=len(learning_rate) - 1 if stopped else NONE,
         best_epoch=NONE if best is None else best,
-        loaded_epochs=_loaded_epochs(callbacks, trainer, pl_module),
+        loaded_epochs=loaded,
     )
 
 
-def _loaded_epochs(callbacks: list[Any], trainer: Any, pl_module: Any) -> tuple[float, ...]:
-    try:
-        _call(callbacks, "on_train_end", trainer, pl_module)
-    except InputError:  # no epoch had a loss to keep the weights of
-        return ()
-    return tuple(sorted({value for tensor in pl_module.model.state_dict().values() for value in tensor.flatten().tolist()}))
+def _find_rule(callbacks: Iterable[Any]) -> int | None:
+    """Return the best epoch of the callback that keeps the weights."""
+    return next((item.rule.epoch for item in callbacks if isinstance(item, BestWeightsCallback)), None)
+
+
+def _read_saved(folder: Path) -> list[float]:
+    """Return which epochs the tensors are from in the file that ``evaluate`` reads; none if there is no file."""
+    path = folder / training.BEST_WEIGHTS
+    return sorted(_values(map(torch.from_numpy, load_file(path).values()))) if path.is_file() else []
+
+
+def _values(tensors: Iterable[Any]) -> tuple[float, ...]:
+    return tuple(sorted({value for tensor in tensors for value in tensor.flatten().tolist()}))
+
+
+def _set_epoch(trainer: Any, epoch: int) -> None:
+    trainer.fit_loop.epoch_progress.current.completed = epoch
 
 
 def _call(callbacks: list[Any], hook: str, trainer: Any, pl_module: Any) -> None:

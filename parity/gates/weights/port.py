@@ -16,10 +16,10 @@ AXES = {tensor.port: tensor.port_axes for tensor in tensors(len(CLASSES))}
 
 
 def record(side: PortSide, out: RecordingWriter) -> None:
-    for name, tensor in _tensors(side.model("float32")):
-        out.write_array(name, tensor.cpu().numpy(), AXES.get(name, "OIHW"[: tensor.ndim]))
     if side.workspace.refusal.is_file():
         out.write_value("refused", side.workspace.refusal.read_text(encoding="utf-8"))
+    for name, tensor in _tensors(side.model("float32")):
+        out.write_array(name, tensor.cpu().numpy(), AXES.get(name, "OIHW"[: tensor.ndim]))
     fresh = make_model(side.spec.arch, len(CLASSES))
     out.write_value("fresh", {name: describe(tensor.numpy()) for name, tensor in _tensors(fresh)})
 

@@ -33,12 +33,17 @@ class Side:
 
 @dataclass
 class HandmadeRun:
-    """Both sides of one gate; `compare` writes them and asks the gate."""
+    """Both sides of one gate; `compare` writes them and asks the gate.
+
+    Attributes:
+        predict: What the port recorded of ``predict``, for the gate that reads no recording of its own beside it.
+    """
 
     workspace: Workspace
     gates_file: GatesFile
     legacy: Side = field(default_factory=Side)
     port: Side = field(default_factory=Side)
+    predict: Side = field(default_factory=Side)
 
     def write(self, gate: str) -> None:
         for name, side in (("legacy", self.legacy), ("port", self.port)):

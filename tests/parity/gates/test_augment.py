@@ -68,7 +68,7 @@ def run(handmade: HandmadeRun) -> HandmadeRun:
         side.values["transforms"] = dict.fromkeys(CASES, "hash")
         side.values["draws"] = {f"draw {number}": ["name.jpg", "hash"] for number in range(DRAWS["probe"])}
     handmade.legacy.values["stream_images"] = IMAGES
-    handmade.port.values["streams"] = streams()
+    handmade.port.values |= {"streams": streams(), "untrained": ""}
     handmade.port.values["device"] = {f"draw {number}": [0.0, 0.0] for number in range(DEVICE_DRAWS)}
     return handmade
 

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
+
 import numpy as np
 import pytest
 from sklearn.metrics import f1_score, roc_auc_score
 
-from parity.artefact import ArtefactError
+from parity.artefact import ArtefactError, RecordingWriter
 from parity.gates.decisions import compare as gate
 from parity.gates.decisions import figures
+from parity.gates.decisions.contract import link_images
 from parity.gates.decisions.ledger import Row, find_ties, margin
+from parity.judge import compare_gate
 from parity.tolerance import Limit
 from parity.verdict import GateResult, Verdict
+from parity.workspace import Workspace
 
 from .conftest import LABELS, HandmadeRun, probabilities
 
@@ -34,6 +40,22 @@ def evaluate(run: HandmadeRun, reference: np.ndarray, candidate: np.ndarray, raw
             for split in ("val", "test")
         }
         run.write_evaluation(side, {case.image: rounded[case.index] for case in cases}, members)
+    write_predict(run, candidate if raw is None else raw)
+    return compare(run)
+
+
+def write_predict(run: HandmadeRun, rows: np.ndarray) -> None:
+    """Have ``predict`` answer as ``evaluate`` does."""
+    rounded = rows.astype(np.float32)
+    answers = {case.image: rounded[case.index].tolist() for case in run.workspace.cases("evaluation")}
+    run.predict.values = {"predict/rows": answers, "predict/exit_code": 0}
+
+
+def compare(run: HandmadeRun) -> GateResult:
+    """Write what the gate reads, and ask it."""
+    with RecordingWriter(run.workspace.recording_folder("port", "decisions"), key="key") as out:
+        for name, value in run.predict.values.items():
+            out.write_value(name, value)
     return run.compare("inference", gate.compare)
 
 
@@ -45,7 +67,7 @@ def test_equal_answers_pass(handmade: HandmadeRun):
     rows = probabilities()
     result = evaluate(handmade, rows, rows)
     assert result.verdict is Verdict.PASS
-    assert result.expected == result.compared == 18
+    assert result.expected == result.compared == 12 + 3 * 6
 
 
 def test_one_flipped_decision_fails_and_is_named(handmade: HandmadeRun):
@@ -107,7 +129,7 @@ def test_an_image_that_one_command_left_out_fails(handmade: HandmadeRun):
     evaluate(handmade, rows, rows)
     path = handmade.workspace.evaluation_output("port") / "predictions.csv"
     path.write_text("\n".join(path.read_text().splitlines()[:-1]) + "\n")
-    result = handmade.compare("inference", gate.compare)
+    result = compare(handmade)
     assert "decisions/exact/raw/images" in failed(result)
     assert result.compared < result.expected
 
@@ -123,7 +145,7 @@ def test_a_wrong_figure_in_a_report_fails(handmade: HandmadeRun):
     evaluate(handmade, rows, rows)
     path = handmade.workspace.evaluation_output("port") / "metrics.json"
     path.write_text(path.read_text().replace('"accuracy": 1.0', '"accuracy": 0.99'))
-    assert failed(handmade.compare("inference", gate.compare)) == [
+    assert failed(compare(handmade)) == [
         "decisions/float32/raw/port/val/figures",
         "decisions/float32/raw/port/test/figures",
     ]
@@ -181,4 +203,87 @@ def test_probabilities_that_are_not_finite_are_no_ledger(handmade: HandmadeRun):
     evaluate(handmade, rows, rows)
     handmade.port.arrays["float32/evaluation/probabilities"][0][2, 1] = np.nan
     with pytest.raises(ArtefactError, match=r"^port: probabilities of the evaluation images"):
-        handmade.compare("inference", gate.compare)
+        compare(handmade)
+
+
+@pytest.fixture
+def predicted(handmade: HandmadeRun) -> HandmadeRun:
+    rows = probabilities()
+    evaluate(handmade, rows, rows)
+    return handmade
+
+
+def predict_failures(run: HandmadeRun) -> list[str]:
+    return [check_id for check_id in failed(compare(run)) if "/predict/" in check_id]
+
+
+def rows_of(run: HandmadeRun) -> dict[str, list[float]]:
+    rows: dict[str, list[float]] = run.predict.values["predict/rows"]
+    return rows
+
+
+def test_a_folder_of_links_has_every_image_by_split(handmade: HandmadeRun, tmp_path: Path):
+    cases = handmade.workspace.cases("evaluation")
+    link_images(tmp_path / "images", cases)
+    links = {path.relative_to(tmp_path / "images").as_posix(): str(path.readlink()) for path in tmp_path.rglob("*.jpg")}
+    assert links == {f"{case.split}/{case.image}": case.path for case in cases}
+
+
+def test_an_image_that_predict_skips_in_silence_fails(predicted: HandmadeRun):
+    del rows_of(predicted)["nor_20x_2.jpg"]
+    result = compare(predicted)
+    assert "decisions/exact/predict/images" in failed(result)
+    assert result.expected - result.compared == 2
+
+
+def test_an_image_that_predict_says_it_skipped_fails(predicted: HandmadeRun):
+    predicted.predict.values["predict/exit_code"] = 1
+    assert predict_failures(predicted) == ["decisions/exact/predict/images"]
+
+
+def test_a_row_of_a_file_that_is_not_there_fails(predicted: HandmadeRun):
+    rows_of(predicted)["another.jpg"] = [1.0, 0.0, 0.0]
+    assert predict_failures(predicted) == ["decisions/exact/predict/images"]
+
+
+def test_rows_that_are_paired_with_other_images_fail(predicted: HandmadeRun):
+    rows = rows_of(predicted)
+    first, *_, last = rows
+    rows[first], rows[last] = rows[last], rows[first]
+    found = predict_failures(predicted)
+    assert "decisions/float32/predict/changed" in found
+    assert "decisions/float32/predict/evaluate/max_abs" in found
+
+
+@pytest.mark.parametrize(("error", "passes"), [(1e-7, True), (1e-5, False)])
+def test_rows_may_differ_from_those_of_evaluate_by_rounding(predicted: HandmadeRun, error: float, passes: bool):
+    row = next(iter(rows_of(predicted).values()))
+    row[0] += error
+    row[1] -= error
+    assert ("decisions/float32/predict/evaluate/max_abs" not in predict_failures(predicted)) == passes
+
+
+def test_rows_that_are_no_probabilities_of_an_image_fail(predicted: HandmadeRun):
+    """As of a softmax over the images of a batch."""
+    for row, other in zip(rows_of(predicted).values(), reversed(list(rows_of(predicted).values())), strict=True):
+        row[2] = other[0] / 2
+    assert "decisions/float32/predict/probabilities/max_abs" in predict_failures(predicted)
+
+
+@pytest.mark.parametrize("name", ["predict/rows", "predict/exit_code"])
+def test_a_value_of_predict_that_was_not_recorded_fails(predicted: HandmadeRun, name: str):
+    del predicted.predict.values[name]
+    assert "decisions/exact/predict/images" in predict_failures(predicted)
+
+
+@pytest.mark.parametrize("row", [[0.5, 0.5], [0.5, 0.5, float("nan")]], ids=["two classes", "no number"])
+def test_a_row_that_is_not_one_probability_for_each_class_is_refused(predicted: HandmadeRun, row: list[float]):
+    rows_of(predicted)["nor_20x_2.jpg"] = row
+    with pytest.raises(ArtefactError, match="rows of predict"):
+        compare(predicted)
+
+
+def test_a_port_that_recorded_no_predict_fails(predicted: HandmadeRun):
+    shutil.rmtree(predicted.workspace.recording_folder("port", "decisions"))
+    result = compare_gate("decisions", Workspace(predicted.workspace.folder), predicted.gates_file)
+    assert result.verdict is Verdict.FAIL

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from copy import deepcopy
 
 import numpy as np
 import pytest
@@ -31,16 +32,23 @@ def split_table(split: str) -> dict[str, object]:
 
 
 def permutation(seed: int = 17) -> dict[str, dict[str, object]]:
-    """Three epochs of a real permutation, as the port records them."""
+    """Three epochs of a real permutation, as the port records what a training reads."""
     rng = np.random.default_rng(seed)
     images: dict[str, object] = {}
+    states: dict[str, object] = {}
     labels: dict[str, object] = {}
     for epoch in range(3):
         files = [FILES["train"][index] for index in rng.permutation(20)]
         images |= {f"epoch {epoch}, image {place}": name for place, (name, _) in enumerate(files)}
+        states |= {f"epoch {epoch}, image {place}": f"stream {epoch} {name}" for place, (name, _) in enumerate(files)}
         for batch, start in enumerate((0, 8, 16)):
             labels[f"epoch {epoch}, batch {batch}"] = [label for _, label in files[start : start + 8]]
-    return {"images": images, "labels": labels}
+    return {"images": images, "states": states, "labels": labels}
+
+
+def recorded(trained: dict[str, dict[str, object]], sampled: dict[str, dict[str, object]] | None = None) -> dict[str, object]:
+    """What the port records of the default order; what the sampler gives is what was trained on, unless it is given."""
+    return {"permutation": trained, "sampled": deepcopy(trained) if sampled is None else sampled, "untrained": ""}
 
 
 @pytest.fixture
@@ -51,7 +59,7 @@ def run(handmade: HandmadeRun) -> HandmadeRun:
         side.values["trace_files"] = {split: FILES[split] for split in SIZES}
         side.values |= {what: {key: f"{what} {key}" for key in keys} for what, keys in trace_keys(SIZES).items()}
     handmade.both("class_weights", np.array([1.0, 0.5, 2.0]), "K")
-    handmade.port.values["permutation"] = permutation()
+    handmade.port.values |= recorded(permutation()) | {"untraced": ""}
     return handmade
 
 
@@ -66,7 +74,7 @@ def table(run: HandmadeRun, what: str, side: str = "port") -> dict[str, object]:
 
 
 def permutation_failures(found: dict[str, dict[str, object]], size: int = 20) -> list[str]:
-    checks = permutation_checks(found, [tuple(row) for row in FILES["train"][:size]], TEN)
+    checks = permutation_checks(recorded(found), [tuple(row) for row in FILES["train"][:size]], TEN)
     return [check.id.rpartition("/")[2] for check in checks if check.verdict is Verdict.FAIL]
 
 
@@ -149,15 +157,15 @@ def test_an_epoch_that_repeats_another_fails():
     found = permutation()
     for what in found.values():
         what |= {key.replace("epoch 0", "epoch 2"): value for key, value in what.items() if key.startswith("epoch 0")}
-    assert permutation_failures(found) == ["new_orders"]
+    assert permutation_failures(found) == ["streams", "new_orders"]
 
 
 def test_a_last_batch_that_is_dropped_fails():
     found = permutation()
     for place in range(16, 20):
-        del found["images"][f"epoch 0, image {place}"]
+        del found["images"][f"epoch 0, image {place}"], found["states"][f"epoch 0, image {place}"]
     del found["labels"]["epoch 0, batch 2"]
-    assert permutation_failures(found) == ["once", "batches"]
+    assert permutation_failures(found) == ["streams", "once", "batches"]
 
 
 def test_an_image_that_comes_twice_fails():
@@ -177,12 +185,58 @@ def test_an_epoch_that_is_not_there_fails():
     for what in found.values():
         for key in [key for key in what if key.startswith("epoch 1")]:
             del what[key]
-    assert permutation_failures(found) == ["once", "batches"]
+    assert permutation_failures(found) == ["streams", "once", "batches"]
+
+
+def test_a_training_that_reads_what_the_sampler_gives_for_other_epochs_fails():
+    """A callback that sets epoch 0 before each epoch, or one that is an epoch late."""
+    sampled = permutation()
+    for ahead in (0, 1):
+        trained = {
+            what: {
+                f"epoch {epoch}, {key.partition(', ')[2]}": value
+                for epoch in range(3)
+                for key, value in table.items()
+                if key.startswith(f"epoch {(epoch + 1) % 3 if ahead else 0},")
+            }
+            for what, table in sampled.items()
+        }
+        checks = permutation_checks(recorded(trained, sampled), [tuple(row) for row in FILES["train"]], TEN)
+        wrong = {check.id.rpartition("/")[2]: check for check in checks if check.verdict is Verdict.FAIL}
+        assert list(wrong) == (["sampled"] if ahead else ["streams", "sampled", "new_orders"])
+        assert wrong["sampled"].worst.startswith("images: epoch ")
+
+
+@pytest.mark.parametrize("what", ["images", "states", "labels"])
+def test_one_value_that_is_not_the_samplers_fails(what: str):
+    sampled = permutation()
+    sampled[what]["epoch 1, batch 1" if what == "labels" else "epoch 1, image 3"] = "another"
+    checks = permutation_checks(recorded(permutation(), sampled), [tuple(row) for row in FILES["train"]], TEN)
+    assert [check.id.rpartition("/")[2] for check in checks if not check] == ["sampled"]
+
+
+@pytest.mark.parametrize("what", ["permutation", "sampled"])
+def test_what_was_not_recorded_of_the_default_order_fails(run: HandmadeRun, what: str):
+    del run.port.values[what]
+    assert "loader/exact/permutation/sampled" in failed(run.compare("loader", compare))
+
+
+def test_a_stream_that_two_images_share_fails():
+    found = permutation()
+    found["states"]["epoch 2, image 3"] = found["states"]["epoch 0, image 7"]
+    assert permutation_failures(found) == ["streams"]
+
+
+def test_a_port_that_does_not_train_is_no_finding_about_the_order(run: HandmadeRun):
+    run.port.values |= {"permutation": {}, "untrained": "RuntimeError: no step"}
+    result = run.compare("loader", compare)
+    assert (failed(result), result.verdict) == ([], Verdict.NOT_RUN)
+    assert next(check for check in result.checks if not check).reason == "the training raised RuntimeError: no step"
 
 
 def test_few_images_say_nothing_about_new_orders():
     for size, least, verdict in ((9, TEN, "INCONCLUSIVE"), (9, Limit(value=9, reason=""), "PASS"), (10, TEN, "PASS")):
-        checks: list[Check] = permutation_checks(permutation(), [tuple(row) for row in FILES["train"][:size]], least)
+        checks: list[Check] = permutation_checks(recorded(permutation()), [tuple(row) for row in FILES["train"][:size]], least)
         found = [check.verdict.value for check in checks if check.id.endswith("new_orders")]
         assert found == [verdict]
 
@@ -213,3 +267,10 @@ def test_a_trace_follows_images_and_random_numbers():
     augment = repeated.watch(lambda image: {"image": image + int(random.random() < 2)})
     repeated.follow("epoch 1", batches())
     assert repeated.states.items() < trace.states.items()
+
+
+def test_a_port_that_does_not_train_in_the_legacy_order_is_no_finding_about_the_order(run: HandmadeRun):
+    run.port.values["untraced"] = "RuntimeError: no step"
+    result = run.compare("loader", compare)
+    assert (failed(result), result.verdict) == ([], Verdict.NOT_RUN)
+    assert "RuntimeError: no step" in next(check for check in result.checks if not check).reason

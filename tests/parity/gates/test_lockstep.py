@@ -9,10 +9,21 @@ import pytest
 
 from parity.architecture import BATCH_NORMS
 from parity.gates.lockstep.compare import compare
+from parity.gates.lockstep.contract import seeded_mask
 from parity.gates.lockstep.statistics import KERAS_SHARE, norm_positions
-from parity.training import EPOCHS, HEIGHT_PX, TRAINABLE, WIDTH_PX, is_without_gradient, sample_elements
+from parity.training import (
+    EPOCHS,
+    HEIGHT_PX,
+    SEEDED_BATCHES,
+    SEEDED_EPOCHS,
+    TRAINABLE,
+    WIDTH_PX,
+    is_without_gradient,
+    sample_elements,
+)
 from parity.verdict import Check, GateResult, Verdict
 
+from .breaking import NAMES, break_array
 from .conftest import HandmadeRun
 
 LENGTHS = (3, 3, 3, 3, 3, 2, 3)  # of `quick`; the last batch of an epoch is short; then the validation batch
@@ -38,6 +49,11 @@ def run(handmade: HandmadeRun) -> HandmadeRun:
         handmade.both(f"float64/weights/{tensor.legacy}", rng.normal(size=count), "N")
         handmade.both(f"float64/m/{tensor.legacy}", scale * rng.normal(size=count), "N")
         handmade.both(f"float64/v/{tensor.legacy}", scale**2 * rng.uniform(0.1, 1.0, count), "N")
+    for step in range(SEEDED_EPOCHS * SEEDED_BATCHES):
+        mask = 2 * rng.integers(0, 2, (LENGTHS[step % SEEDED_BATCHES], 256)).astype(np.float32)
+        handmade.port.arrays[seeded_mask(step)] = (mask, "NC")
+        if step < SEEDED_BATCHES:
+            handmade.port.arrays[seeded_mask(step, again=True)] = (mask.copy(), "NC")
     positions = norm_positions(HEIGHT_PX, WIDTH_PX)
     for norm in BATCH_NORMS:
         counts = [LENGTHS[step % BATCHES] * positions[norm.name] for step in range(STEPS)]
@@ -69,7 +85,10 @@ def find(result: GateResult, check_id: str) -> Check:
 def test_the_same_training_passes(run: HandmadeRun):
     result = run.compare("lockstep", compare)
     assert failed(result) == []
-    assert result.expected == result.compared == 2 * len(LENGTHS) + STEPS + 2 + 3 * len(TRAINABLE) + 2 * len(BATCH_NORMS)
+    seeded = SEEDED_BATCHES * (SEEDED_EPOCHS + 1)
+    assert (
+        result.expected == result.compared == 2 * len(LENGTHS) + STEPS + 2 + 3 * len(TRAINABLE) + 2 * len(BATCH_NORMS) + seeded
+    )
     assert find(result, "lockstep/float64/running_variance/max_rel").observed < 1e-12
 
 
@@ -130,3 +149,88 @@ def test_a_missing_norm_and_other_inputs_are_seen(run: HandmadeRun):
     assert result.verdict is Verdict.FAIL
     assert "float64/mean/post_bn" in str(result.first_failure)
     assert "lockstep/exact/inputs/arrays" in failed(result)
+
+
+def masks(run: HandmadeRun) -> list[np.ndarray]:
+    return [run.port.arrays[seeded_mask(step)][0] for step in range(SEEDED_EPOCHS * SEEDED_BATCHES)]
+
+
+def test_every_epoch_with_the_same_masks_fails(run: HandmadeRun):
+    found = masks(run)
+    for step in range(SEEDED_BATCHES, len(found)):
+        found[step][:] = found[step % SEEDED_BATCHES]
+    result = run.compare("lockstep", compare)
+    assert failed(result) == ["lockstep/exact/seeded/masks"]
+    check = find(result, "lockstep/exact/seeded/masks")
+    assert check.worst.startswith("epoch 1, batch 0, row 0 is as epoch 0, batch 0, row 0")
+    assert (check.observed, check.n) == (12.0, 18)
+
+
+def test_one_mask_for_all_batches_fails(run: HandmadeRun):
+    for epoch in range(SEEDED_EPOCHS):
+        run.port.arrays[seeded_mask(2 * epoch + 1)][0][:] = run.port.arrays[seeded_mask(2 * epoch)][0]
+    run.port.arrays[seeded_mask(1, again=True)][0][:] = run.port.arrays[seeded_mask(0)][0]
+    assert failed(run.compare("lockstep", compare)) == ["lockstep/exact/seeded/masks"]
+
+
+def test_one_mask_for_two_images_of_a_batch_fails(run: HandmadeRun):
+    found = masks(run)[4]
+    found[2] = found[0]
+    assert failed(run.compare("lockstep", compare)) == ["lockstep/exact/seeded/masks"]
+
+
+def test_a_seed_that_does_not_repeat_fails(run: HandmadeRun):
+    again = run.port.arrays[seeded_mask(1, again=True)][0]
+    again[0, 0] = 2 - again[0, 0]
+    assert failed(run.compare("lockstep", compare)) == ["lockstep/exact/seeded/again"]
+
+
+@pytest.mark.parametrize("scale", [1.0, 2.0 - 1e-6])
+def test_what_is_kept_must_be_doubled(run: HandmadeRun, scale: float):
+    for name in [name for name in run.port.arrays if name.startswith("seeded/")]:
+        run.port.arrays[name][0][:] *= np.float32(scale / 2)
+    assert failed(run.compare("lockstep", compare)) == ["lockstep/exact/seeded/scale"]
+
+
+@pytest.mark.parametrize(("share", "passes"), [(0.5, True), (0.4, False), (0.0, False)])
+def test_half_of_the_units_is_kept(run: HandmadeRun, share: float, passes: bool):
+    rng = np.random.default_rng(3)
+    for step, mask in enumerate(masks(run)):
+        mask[:] = 2 * (rng.uniform(size=mask.shape) < share)
+        if step < SEEDED_BATCHES:
+            run.port.arrays[seeded_mask(step, again=True)][0][:] = mask
+    result = run.compare("lockstep", compare)
+    assert (find(result, "lockstep/none/seeded/kept").verdict is Verdict.PASS) == passes
+    count = np.concatenate(masks(run))
+    deviation = abs(count.astype(bool).mean() - 0.5) / np.sqrt(0.25 / count.size)
+    assert find(result, "lockstep/none/seeded/kept").observed >= deviation * (1 - 1e-12)
+
+
+def test_a_row_that_keeps_everything_is_seen_among_fair_ones(run: HandmadeRun):
+    masks(run)[5][0] = 2.0
+    check = find(run.compare("lockstep", compare), "lockstep/none/seeded/kept")
+    assert (check.verdict, check.worst) == (Verdict.FAIL, "epoch 2, batch 1, row 0")
+    assert check.observed == pytest.approx(16.0), "256 of 256 is 128 more than half, of which a deviation is 8"
+
+
+@pytest.mark.parametrize("way", NAMES)
+@pytest.mark.parametrize("again", [False, True], ids=["mask", "again"])
+def test_a_mask_that_is_not_whole_fails(run: HandmadeRun, way: str, again: bool):
+    name, words = break_array(run.port, seeded_mask(1, again=again), way)
+    result = run.compare("lockstep", compare)
+    check = find(result, f"lockstep/none/{name}/present")
+    assert check.verdict is Verdict.FAIL
+    assert words in check.reason
+
+
+def test_no_masks_at_all_fail(run: HandmadeRun):
+    for name in [name for name in run.port.arrays if name.startswith("seeded/")]:
+        del run.port.arrays[name]
+    result = run.compare("lockstep", compare)
+    assert result.verdict is Verdict.FAIL
+    assert result.expected - result.compared == SEEDED_BATCHES * (SEEDED_EPOCHS + 1)
+
+
+def test_masks_of_the_legacy_are_none_of_the_contract(run: HandmadeRun):
+    run.legacy.arrays[seeded_mask(0)] = (masks(run)[0].copy(), "NC")
+    assert failed(run.compare("lockstep", compare)) == [f"lockstep/none/{seeded_mask(0)}/present"]

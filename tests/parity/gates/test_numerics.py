@@ -21,6 +21,7 @@ def run(handmade: HandmadeRun) -> HandmadeRun:
         handmade.both(name, probabilities()[:4].astype(np.float32), "NK")
     for side in (handmade.legacy, handmade.port):
         side.values["flags"] = dict(FLAGS)
+    handmade.port.values["out_of_order"] = ""
     return handmade
 
 
@@ -107,3 +108,21 @@ def test_fewer_images_than_the_first_batch_has_fail(run: HandmadeRun):
         for name in ("rerun/first", "rerun/second"):
             side.arrays[name] = (side.arrays[name][0][:3].copy(), "NK")
     assert failed(compare_numerics(run)) == ["numerics/none/rerun/first/present", "numerics/none/rerun/second/present"]
+
+
+def test_a_network_that_does_not_predict_is_no_finding_about_the_process(run: HandmadeRun):
+    """What it is about is for the gate behind it: nothing passes, and nothing fails here."""
+    run.port.values |= {"out_of_order": "RuntimeError: size mismatch", "flags": {**FLAGS, "weights": []}}
+    for name in ("rerun/first", "rerun/second"):
+        del run.port.arrays[name]
+    result = compare_numerics(run)
+    assert (failed(result), result.verdict) == ([], Verdict.NOT_RUN)
+    assert "RuntimeError: size mismatch" in find(result, "numerics/exact/port/rerun").reason
+    run.port.values["flags"] = {**FLAGS, "weights": [], "tf32": True}
+    assert failed(compare_numerics(run)) == ["numerics/exact/port/flags"]
+
+
+def test_whether_the_network_predicts_must_be_said(run: HandmadeRun):
+    del run.port.values["out_of_order"]
+    run.write("numerics")
+    assert compare_gate("numerics", run.workspace, run.gates_file).verdict is Verdict.FAIL

@@ -12,7 +12,18 @@ import pytest
 
 from parity.artefact import hash_file
 from parity.gates.schedule.compare import compare
-from parity.gates.schedule.contract import GATE, NAMED, NONE, QUANTITIES, TRACES_FILE, Replay, Trace, read_traces, write_traces
+from parity.gates.schedule.contract import (
+    GATE,
+    NAMED,
+    NONE,
+    QUANTITIES,
+    TRACES_FILE,
+    TRAINED,
+    Replay,
+    Trace,
+    read_traces,
+    write_traces,
+)
 from parity.gates.schedule.traces import generate_traces, write_schedule_fixtures
 from parity.reuse import recording_key
 from parity.verdict import GateResult, Verdict
@@ -39,6 +50,8 @@ def write(run: HandmadeRun, traces: tuple[Trace, ...]) -> None:
     write_traces(path, traces)
     for side in (run.legacy, run.port):
         side.values = {"traces_sha256": hash_file(path), "replays": {trace.name: replay(trace) for trace in traces}}
+    run.port.values["saved"] = {trace.name: [0.0] for trace in traces}
+    run.port.values["trained"] = {**run.port.values["replays"][TRAINED], "saved": [0.0]}
 
 
 def failed(result: GateResult) -> list[str]:
@@ -48,7 +61,7 @@ def failed(result: GateResult) -> list[str]:
 def test_equal_replays_pass(run: HandmadeRun):
     result = run.compare(GATE, compare)
     assert result.verdict is Verdict.PASS
-    assert result.expected == result.compared == (len(NAMED) + 1) * len(QUANTITIES)
+    assert result.expected == result.compared == (len(NAMED) + 1) * len(QUANTITIES) + 2
     assert {check.n for check in result.checks if check.id.startswith("schedule/exact/generated/")} == {200}
 
 
@@ -86,14 +99,51 @@ def test_an_epoch_too_many_fails(run: HandmadeRun):
 def test_an_absent_trace_fails(run: HandmadeRun, sides: tuple[str, ...]):
     for side in sides:
         del getattr(run, side).values["replays"]["generated199"]
-    assert failed(run.compare(GATE, compare)) == [f"schedule/exact/generated/{quantity}" for quantity in QUANTITIES]
+    expected = [f"schedule/exact/generated/{quantity}" for quantity in QUANTITIES]
+    assert failed(run.compare(GATE, compare)) == expected + (["schedule/exact/saved/equal"] if "legacy" in sides else [])
+
+
+@pytest.mark.parametrize("found", [[29.0], [0.0, 29.0], [], None], ids=["the last", "mixed", "no file", "not read"])
+def test_a_file_of_the_best_weights_that_is_of_another_epoch_fails(run: HandmadeRun, found: list[float] | None):
+    """While memory is right: `evaluate` reads the file."""
+    run.port.values["saved"]["flat"] = found
+    if found is None:
+        del run.port.values["saved"]["flat"]
+    result = run.compare(GATE, compare)
+    assert failed(result) == ["schedule/exact/saved/equal"]
+    assert next(check for check in result.checks if not check).worst == "flat"
+
+
+def test_a_file_where_the_legacy_kept_nothing_fails(run: HandmadeRun):
+    for side in (run.legacy, run.port):
+        side.values["replays"]["nan_everywhere"] |= {"best_epoch": NONE, "loaded_epochs": []}
+    assert failed(run.compare(GATE, compare)) == ["schedule/exact/saved/equal"]
+    run.port.values["saved"]["nan_everywhere"] = []
+    assert failed(run.compare(GATE, compare)) == []
+
+
+@pytest.mark.parametrize("quantity", [*QUANTITIES, "saved"])
+@pytest.mark.parametrize("way", ["another", "absent"])
+def test_a_training_that_goes_otherwise_than_the_replay_fails(run: HandmadeRun, quantity: str, way: str):
+    """The callbacks are right, and ``train_model`` makes others of them."""
+    run.port.values["trained"] = {**run.port.values["trained"], quantity: "another"}
+    if way == "absent":
+        del run.port.values["trained"][quantity]
+    result = run.compare(GATE, compare)
+    assert failed(result) == ["schedule/exact/trained/equal"]
+    assert next(check for check in result.checks if not check).worst == quantity
+
+
+def test_a_training_that_was_not_recorded_fails(run: HandmadeRun):
+    del run.port.values["trained"]
+    assert failed(run.compare(GATE, compare)) == ["schedule/exact/trained/equal"]
 
 
 def test_no_replays_at_all_fail(run: HandmadeRun):
     for side in (run.legacy, run.port):
         side.values = {}
     result = run.compare(GATE, compare)
-    assert len(failed(result)) == 1 + (len(NAMED) + 1) * len(QUANTITIES)
+    assert len(failed(result)) == 1 + (len(NAMED) + 1) * len(QUANTITIES) + 2
 
 
 def test_an_extra_trace_fails(run: HandmadeRun):
