@@ -11,8 +11,8 @@ from parity.faults.fault import Fault
 
 STAGES = (
     "decode", "resize", "layout", "scaling", "augment", "rng", "loader", "labels", "split", "weights", "init", "train",
-    "forward", "bn_state", "loss", "train_loop", "gradient", "optimizer", "schedule", "checkpoint", "metrics", "gradcam",
-    "numerics",
+    "forward", "bn_state", "loss", "train_loop", "gradient", "optimizer", "schedule", "checkpoint", "commands", "metrics",
+    "gradcam", "numerics",
 )  # fmt: skip
 
 

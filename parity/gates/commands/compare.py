@@ -55,7 +55,7 @@ def compare(workspace: Workspace, gates_file: GatesFile) -> GateResult:
     checks += [comparison.table(what, expected) for what, expected in TABLES.items()]
     for side, recording in (("legacy", comparison.reference), ("port", comparison.candidate)):
         checks += fresh_checks(GATE, side, HEAD_TENSORS, recording.values.get("head", {}), gates_file)
-        checks += _outcome_checks(side, recording)
+        checks += _outcome_checks(side, recording, gates_file)
     checks.append(compare_table(f"{GATE}/exact/history/equal", legacy["history"], *map(_shape, (legacy, port))))
     checks.append(compare_table(f"{GATE}/exact/port/settings", SETTINGS, SETTINGS, port.get("settings", {})))
     checks += _evaluated_checks(port, gates_file)
@@ -69,7 +69,7 @@ def _shape(values: Mapping[str, Any]) -> dict[str, object]:
     return {name: numbers if name == "lr" else len(numbers) for name, numbers in history.items()}
 
 
-def _outcome_checks(side: str, recording: Recording) -> Iterator[Check]:
+def _outcome_checks(side: str, recording: Recording, gates_file: GatesFile) -> Iterator[Check]:
     """Yield the checks of what one side has left."""
     values, place = recording.values, f"{GATE}/exact/{side}"
     sizes = {name: size > 0 for name, size in values.get("files", {}).items()}
@@ -81,11 +81,13 @@ def _outcome_checks(side: str, recording: Recording) -> Iterator[Check]:
     wanted = _numbered([*CLASSES, *ANSWERED])
     found = _numbered([*answers.get("columns", [])[1:], *answers.get("images", [])])
     yield compare_table(f"{place}/answers", wanted, wanted, found)
-    figures = _count_figures(answers)
-    stated = {
-        f"{split}/{name}": values.get("metrics", {}).get(split, {}).get(name) for split in TESTED for name in ("n", "accuracy")
-    }
-    yield compare_table(f"{place}/figures", figures, figures, stated)
+    worst = Worst()
+    for name, figure in _count_figures(answers).items():
+        split, _, what = name.partition("/")
+        stated = values.get("metrics", {}).get(split, {}).get(what)
+        worst.add(math.nan if stated is None else abs(stated - figure), name, 1)
+    limit = gates_file.limit("decisions/figures")
+    yield worst.to_check(f"{GATE}/float32/{side}/figures", limit, unit="absolute")
 
 
 def _numbered(names: Sequence[str]) -> dict[str, object]:

@@ -111,7 +111,7 @@ def list_images(resolution: str) -> list[Image]:
     of_one = resolution == OPTIONS["resolution"]
     kinds = [(split, label, count if of_one else 1) for split, counts in COUNTS.items() for label, count in enumerate(counts)]
     total = sum(count for *_, count in kinds)
-    places = iter(7 * place % total for place in range(total))  # 7 divides neither number
+    places = iter(5 * place % total for place in range(total))  # 5 divides neither number
     unordered = [(next(places), split, label) for split, label, count in kinds for _ in range(count)]
     found: list[Image] = []
     for number, split, label in sorted(unordered):
