@@ -1,7 +1,6 @@
 """Write the start weights of the gate `commands`: `.nox/legacy/bin/python tests/checkpoints/write_backbone.py`.
 
-A weights file of the headless ResNet50V2, written by Keras; `known.py` says its numbers. Packed twice, it is a thousandth of its
-size.
+A weights file of the headless ResNet50V2, written by Keras; `known.py` says its numbers. Packed twice, it is tiny.
 """
 
 from __future__ import annotations
