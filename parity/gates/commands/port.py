@@ -52,8 +52,8 @@ def record(side: PortSide, out: RecordingWriter) -> None:
         folder, again = Path(scratch, "out"), Path(scratch, "evaluated")
         words = {"arch": side.spec.arch, **WITHOUT_WORKERS}
         said = {"train": call(main, train_words(fixtures, folder, device, **words))}
-        if not said["train"]:
-            module, best = seen.pop("module"), folder / training.BEST_WEIGHTS
+        module, best = seen.pop("module", None), folder / training.BEST_WEIGHTS
+        if module is not None and not said["train"]:
             seen["weights"][MEMORY] = digest(_arrays(module.model.state_dict()))
             seen |= read_outcome(folder)
             seen["settings"] = _read_settings(folder / SETTINGS_FILE, fixtures)
