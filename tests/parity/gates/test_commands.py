@@ -185,7 +185,7 @@ def test_what_is_wrong_fails_at_its_check(run: HandmadeRun, what: str):
     assert [id.removeprefix("commands/") for id in found] == expected
 
 
-@pytest.mark.parametrize("name", [name for name in make_values("port") if name != "weights"])
+@pytest.mark.parametrize("name", make_values("port"))
 def test_what_is_absent_fails(run: HandmadeRun, name: str):
     del run.port.values[name]
     assert ask(run).verdict is Verdict.FAIL
