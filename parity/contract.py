@@ -36,6 +36,7 @@ GATES: Mapping[str, str] = {
     "optimizer": "same step?",
     "bn_state": "same running statistics?",
     "schedule": "same learning rates, stop, best epoch?",
+    "commands": "do the commands pass on what they are given, and leave the best weights?",
     "lockstep": "same training?",
     "metrics": "same definitions?",
     "decisions": "same answer for every image?",

@@ -12,6 +12,7 @@ from parity.workspace import Workspace
 
 FLOAT_BYTES = {"float32": 4, "float64": 8}
 WEIGHTS_BYTES = 300_000_000
+TRAINED_BYTES = 700_000_000  # while the port's `train` lasts: its state, written anew beside the old one, and the best weights
 
 
 def needed_bytes(spec: RunSpec, images: int) -> int:
@@ -26,7 +27,8 @@ def needed_bytes(spec: RunSpec, images: int) -> int:
             count *= length
         taps += count * sum(FLOAT_BYTES.values())
     # Two kinds of images; `tap_images` of each through the blocks gate and one of each through inference, on two sides.
-    return (evaluated + augmented) * pixels + 2 * 2 * (spec.tap_images + 1) * taps + WEIGHTS_BYTES
+    trained = TRAINED_BYTES if "commands" in spec.gates else 0
+    return (evaluated + augmented) * pixels + 2 * 2 * (spec.tap_images + 1) * taps + WEIGHTS_BYTES + trained
 
 
 def check_disk(spec: RunSpec, facts: DatasetFacts, workspace: Workspace) -> int:

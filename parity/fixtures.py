@@ -1,7 +1,7 @@
 """What both sides are given beside the data set.
 
-JPEGs that make decoding faults visible (an orientation tag, pure white and grey, both chroma samplings), and the traces of
-the schedule gate.
+JPEGs that make decoding faults visible (an orientation tag, pure white and grey, both chroma samplings), the traces of
+the schedule gate, and what the train commands of the gate commands are given.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from PIL import Image
 
 from parity.contract import IMAGE_HEIGHT_PX, IMAGE_WIDTH_PX
 from parity.files import whole_file
+from parity.gates.commands.contract import GATE as COMMANDS
+from parity.gates.commands.fixtures import write_commands_fixtures
 from parity.gates.schedule.contract import GATE as SCHEDULE
 from parity.gates.schedule.contract import TRACES_FILE
 from parity.gates.schedule.traces import write_schedule_fixtures
@@ -28,6 +30,7 @@ def write_fixtures(folder: Path) -> None:
     What only one gate reads is in a folder of that gate's name: `Workspace.gate_fixtures`.
     """
     write_schedule_fixtures(folder / SCHEDULE / TRACES_FILE)
+    write_commands_fixtures(folder / COMMANDS)
     pixels = _pixels()
     exif = Image.Exif()
     exif[ORIENTATION_TAG] = ROTATED

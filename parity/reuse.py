@@ -69,7 +69,9 @@ def recording_key(side: str, gate: str, workspace: Workspace, *, depends: Mappin
         workspace: The run; its options count, except which gates were asked for and, for the legacy, the port's architecture.
         depends: Digests of other recordings that this one reads.
     """
-    fixtures = [*workspace.fixture_paths, *sorted(workspace.gate_fixtures(gate).glob("*"))]
+    own = workspace.gate_fixtures(gate)
+    fixtures = {path.name: path for path in workspace.fixture_paths}
+    fixtures |= {path.relative_to(own).as_posix(): path for path in sorted(own.rglob("*")) if path.is_file()}
     ignored = {"gates"} if side == "port" else {"gates", "arch"}
     options = {name: value for name, value in workspace.spec.to_dict().items() if name not in ignored}
     parts = {
@@ -80,7 +82,7 @@ def recording_key(side: str, gate: str, workspace: Workspace, *, depends: Mappin
         "machine": platform.machine(),
         "flags": FLAGS,
         "options": options,
-        "fixtures": {path.name: hash_file(path) for path in fixtures},
+        "fixtures": {name: hash_file(path) for name, path in fixtures.items()},
         "depends": dict(depends),
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()

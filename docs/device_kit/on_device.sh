@@ -75,7 +75,7 @@ both() { bench "$small" both 2 --what compute,gradcam --batch-sizes "${GPU_SIZES
 both_epoch() { GPU_ROUNDS=2 bench "$small" both-epoch 20 --what epoch --batch-sizes "${GPU_SIZE:-32}" --precision tf32,bf16; }
 parity() {  # both sides on the GPU through every gate
     images 2 && cd "$g/project" && PYTHONPATH=$g/project "$g/port-python" -m parity run --profile guard --device "$device" --data "$g/guard/data" \
-        --checkpoint "$g/guard/weights/legacy.npz" --gates "${GPU_GATES:-freeze,config,numerics,decode,preprocess,augment,loader,weights,blocks,inference,loss,gradients,optimizer,bn_state,schedule,lockstep,metrics,decisions,gradcam}" --out "$g/parity"
+        --checkpoint "$g/guard/weights/legacy.npz" --gates "${GPU_GATES:-freeze,config,numerics,decode,preprocess,augment,loader,weights,blocks,inference,loss,gradients,optimizer,bn_state,schedule,commands,lockstep,metrics,decisions,gradcam}" --out "$g/parity"
 }
 
 for word in "$@"; do

@@ -17,8 +17,8 @@ from parity.faults.runs import suite_gates
 
 STAGES = (
     "decode", "resize", "layout", "scaling", "augment", "rng", "loader", "labels", "split", "weights", "init", "train",
-    "forward", "bn_state", "loss", "train_loop", "gradient", "optimizer", "schedule", "checkpoint", "metrics", "predict",
-    "gradcam", "numerics",
+    "forward", "bn_state", "loss", "train_loop", "gradient", "optimizer", "schedule", "checkpoint", "commands", "metrics",
+    "predict", "gradcam", "numerics",
 )  # fmt: skip
 
 

@@ -23,7 +23,7 @@ from parity.verdict import GateResult, Verdict, worst
 from parity.workspace import Workspace
 
 # What these gates are given is injected on both sides: neither weights nor images can change their results.
-INJECTED = ("loss", "optimizer", "schedule", "metrics")
+INJECTED = ("loss", "optimizer", "schedule", "commands", "metrics")
 TRIES = 1000
 
 

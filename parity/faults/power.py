@@ -10,6 +10,7 @@ from parity.faults.fault import Fault
 from parity.faults.planting import Planter, edit
 from parity.faults.pool import Workers
 from parity.faults.runs import Base
+from parity.faults.stages.commands import RUN
 from parity.faults.stages.decode import READ
 from parity.faults.stages.loss import WEIGHTED
 from parity.faults.stages.optimizer import MAKE
@@ -129,6 +130,11 @@ _PROBES = (
         plant=_scaled(
             "schedule:ReduceLROnPlateau.update", "learning_rate * self.factor", "learning_rate * self.factor * (1 + AMOUNT)"
         ),
+    ),
+    PowerProbe(
+        gate="commands",
+        sentence="relative change of the learning rate that is passed on",
+        plant=_scaled(RUN, "learning_rate=options.learning_rate", "learning_rate=options.learning_rate * (1 + AMOUNT)"),
     ),
     PowerProbe(
         gate="lockstep",

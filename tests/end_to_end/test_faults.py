@@ -35,6 +35,7 @@ CAUGHT = {
     "optimizer": "adam_eps_value",
     "bn_state": "bn_var_biased",
     "schedule": "checkpoint_last",
+    "commands": "class_weights_of_validation",
     "lockstep": "missing_zero_grad",
     "metrics": "confusion_normalise",
     "gradcam": "cam_logits",

@@ -31,7 +31,7 @@ POLL_S = 0.02
 
 def assert_same_function(finished: Finished) -> None:
     assert finished.code == 0, finished.stdout + finished.stderr
-    assert finished.report["headline"].startswith("PASS (19 of 19 required gates")
+    assert finished.report["headline"].startswith("PASS (20 of 20 required gates")
     for gate in ("blocks", "inference", "gradcam"):
         checks = [
             check for check in finished.gate(gate)["checks"] if f"{gate}/float64/" in check["id"] and "_rel" in check["id"]

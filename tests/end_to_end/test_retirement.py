@@ -73,7 +73,7 @@ def test_the_demo_is_signed_off_retired_and_guarded(tmp_path: Path):
     assert "UNAPPROVED" in clone.parity(*author, "--demo")
     assert (signoff / "golden.npz").stat().st_size <= MOST_BYTES
     clone.parity("retire", code=2)
-    assert "VALID: PASS (19 of 19 required gates" in clone.parity(*approver, "--demo")
+    assert "VALID: PASS (20 of 20 required gates" in clone.parity(*approver, "--demo")
     start = time.monotonic()
     said = clone.parity("signoff", "verify")
     assert time.monotonic() - start <= VERIFY_LIMIT_S
@@ -94,7 +94,7 @@ def test_the_demo_is_signed_off_retired_and_guarded(tmp_path: Path):
     assert "legacy_tf is retired" in said
     assert "it is retired" in clone.parity("run", code=2)
 
-    assert "PASS (18 of 18 required gates" in clone.parity("guard")
+    assert "PASS (19 of 19 required gates" in clone.parity("guard")
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "tests/parity", "tests/guard", "-m", "not slow", "-p", "no:cacheprovider"],
         cwd=clone.folder, capture_output=True, text=True, check=False,

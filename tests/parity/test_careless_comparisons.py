@@ -10,8 +10,8 @@ import pytest
 
 from parity.artefact import permute_axes
 from parity.comparison import Expected
+from parity.fresh import describe
 from parity.gates.weights import compare as weights_compare
-from parity.gates.weights.contract import describe
 from parity.measurement import ErrorTable, Worst, relative_error
 from parity.tolerance import read_gates_file
 from parity.verdict import Check, GateResult, Verdict, worst

@@ -11,10 +11,13 @@ import pytest
 from parity.workspace import PROJECT
 
 # What is injected or recorded is no limit.
-NOT_JUDGING = {"legacy.py", "port.py", "contract.py", "traces.py"}
+NOT_JUDGING = {"legacy.py", "port.py", "contract.py", "fixtures.py", "traces.py"}
 JUDGING = [
     *(path for path in sorted((PROJECT / "parity/gates").glob("*/*.py")) if path.name not in NOT_JUDGING),
-    *(PROJECT / "parity" / f"{name}.py" for name in ("comparison", "measurement", "tolerance", "verdict", "judge", "waivers")),
+    *(
+        PROJECT / "parity" / f"{name}.py"
+        for name in ("comparison", "fresh", "measurement", "tolerance", "verdict", "judge", "waivers")
+    ),
     PROJECT / "parity/faults/scorecard.py",
 ]
 # Numbers of a definition, by file: another value would be another question, not another answer.
@@ -25,7 +28,7 @@ DEFINITIONS = {
     "lockstep/seeded.py": {2, 0.5},  # what dropout does to what it keeps, and a square root
     "lockstep/statistics.py": {0.01, 0.99},  # batch norm's momentum
     "metrics/oracles.py": {0.5},  # Keras's threshold
-    "weights/fresh.py": {3.0, 0.2},  # variance of a uniform distribution, and of its estimate
+    "parity/fresh.py": {3.0, 0.2},  # variance of a uniform distribution, and of its estimate
 }
 
 

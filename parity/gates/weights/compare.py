@@ -9,7 +9,7 @@ import numpy as np
 from parity.architecture import Tensor, tensors
 from parity.artefact import ArtefactError, Recording, permute_axes
 from parity.contract import CLASSES
-from parity.gates.weights.fresh import fresh_checks
+from parity.fresh import fresh_checks
 from parity.tolerance import GatesFile
 from parity.verdict import Check, GateResult, Verdict
 from parity.workspace import Workspace
@@ -26,8 +26,12 @@ def compare(workspace: Workspace, gates_file: GatesFile) -> GateResult:
     ]
     compared = sum(check.n > 0 for check in checks if check.id.endswith("/elements"))
     fresh = [
-        *fresh_checks("legacy", {tensor.legacy: tensor for tensor in known}, reference.values.get("fresh", {}), gates_file),
-        *fresh_checks("port", {tensor.port: tensor for tensor in known}, candidate.values.get("fresh", {}), gates_file),
+        *fresh_checks(
+            "weights", "legacy", {tensor.legacy: tensor for tensor in known}, reference.values.get("fresh", {}), gates_file
+        ),
+        *fresh_checks(
+            "weights", "port", {tensor.port: tensor for tensor in known}, candidate.values.get("fresh", {}), gates_file
+        ),
     ]
     return GateResult(gate="weights", checks=(*checks, *fresh), expected=len(known) + 2, compared=compared + 2)
 

@@ -6,7 +6,7 @@ from legacy_tf import export, models
 from parity.architecture import tensors
 from parity.artefact import RecordingWriter
 from parity.contract import CLASSES
-from parity.gates.weights.contract import describe
+from parity.fresh import describe
 from parity.sides.legacy import LegacySide
 
 AXES = {tensor.legacy: tensor.axes for tensor in tensors(len(CLASSES))}

@@ -8,7 +8,7 @@ from typing import Any
 from parity.architecture import tensors
 from parity.artefact import RecordingWriter
 from parity.contract import CLASSES
-from parity.gates.weights.contract import describe
+from parity.fresh import describe
 from parity.sides.port import PortSide
 from torch_port.model import make_model
 

@@ -10,10 +10,9 @@ import pytest
 
 from parity.architecture import Tensor, tensors
 from parity.artefact import permute_axes
+from parity.fresh import _deviations, describe
 from parity.gates.weights import compare as weights_compare
 from parity.gates.weights.compare import compare
-from parity.gates.weights.contract import describe
-from parity.gates.weights.fresh import _deviations
 from parity.kernels import glorot_bound
 from parity.verdict import Check, GateResult, Verdict
 

@@ -40,7 +40,10 @@ TAPS = (
     "head/hidden",
     "head/probabilities",
 )
-LATER_GATES = ("augment", "loss", "gradients", "optimizer", "bn_state", "schedule", "lockstep", "metrics", "training")
+LATER_GATES = (
+    "augment", "loss", "gradients", "optimizer", "bn_state", "schedule", "commands", "lockstep", "metrics",
+    "training",
+)  # fmt: skip
 RUN_GATES = tuple(gate for gate in GATES if gate not in (*LATER_GATES, "throughput"))
 SHA256 = "3f1c0b1a5d9e47c2b8a6f00d" + "0123456789abcdef" * 2 + "deadbeef"
 

@@ -34,7 +34,8 @@ def test_table_has_a_row_per_gate_with_all_figures(make_report: Any) -> None:
         r"freeze +PASS +exact/values/differences +0 +0 +inf +–", next(x for x in lines if x.startswith("freeze"))
     )
     assert (
-        "not run, not required: augment, loss, gradients, optimizer, bn_state, schedule, lockstep, metrics, training" in lines
+        "not run, not required: augment, loss, gradients, optimizer, bn_state, schedule, commands, lockstep, metrics, training"
+        in lines
     )
 
 

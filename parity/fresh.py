@@ -12,6 +12,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 
+import numpy as np
+
 from parity.architecture import Tensor
 from parity.kernels import glorot_bound
 from parity.measurement import Worst
@@ -27,17 +29,29 @@ MEASURED = {
 }
 
 
+def describe(values: np.ndarray) -> dict[str, float]:
+    """Return count, mean, standard deviation, smallest and largest element of a tensor, worked out in float64.
+
+    >>> describe(np.array([1.0, 3.0], dtype=np.float32))
+    {'n': 2, 'mean': 2.0, 'std': 1.0, 'min': 1.0, 'max': 3.0}
+    """
+    exact = np.asarray(values, dtype=np.float64)
+    figures = {"mean": exact.mean(), "std": exact.std(), "min": exact.min(), "max": exact.max()}
+    return {"n": exact.size, **{name: float(value) for name, value in figures.items()}}
+
+
 def fresh_checks(
-    side: str, names: Mapping[str, Tensor], found: Mapping[str, Mapping[str, float]], gates_file: GatesFile
+    gate: str, side: str, names: Mapping[str, Tensor], found: Mapping[str, Mapping[str, float]], gates_file: GatesFile
 ) -> Iterator[Check]:
     """Yield the checks of one side.
 
     Args:
+        gate: That asks.
         side: ``legacy`` or ``port``.
-        names: Every tensor of the network, by this side's name.
+        names: Every tensor that is new, by this side's name.
         found: What `describe` recorded of each tensor.
     """
-    place = f"weights/exact/fresh/{side}"
+    place = f"{gate}/exact/fresh/{side}"
     yield _names_check(f"{place}/names", names, found)
     sound = {name: tensor for name, tensor in names.items() if _is_whole(tensor, found.get(name))}
     yield _constants_check(f"{place}/constants", sound, found)
@@ -47,7 +61,7 @@ def fresh_checks(
             for what, value in _deviations(tensor, found[name]).items():
                 worst[what].add(value, name, math.prod(tensor.shape))
     for what, (limit, unit) in MEASURED.items():
-        yield worst[what].to_check(f"weights/float32/fresh/{side}/{what}", gates_file.limit(limit), unit=unit)
+        yield worst[what].to_check(f"{gate}/float32/fresh/{side}/{what}", gates_file.limit(limit), unit=unit)
 
 
 def _is_whole(tensor: Tensor, figures: Mapping[str, float] | None) -> bool:
