@@ -179,11 +179,12 @@ def _keywords(source: Source, node: ast.Call) -> Iterator[Change]:
 
 def _called(source: Source, node: ast.Call) -> Iterator[Change]:
     """Call the opposite, or leave a method's call out."""
-    start, end = source.span(node.func)
+    end = source.span(node.func)[1]
     name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
     if name in SWAPPED:
         yield Change("function", end - len(name), end, SWAPPED[name])
-    if isinstance(node.func, ast.Attribute) and name in LEFT_OUT:
+    of_module = isinstance(node.func, ast.Attribute) and ast.unparse(node.func.value) in ("np", "torch", "F", "math")
+    if isinstance(node.func, ast.Attribute) and name in LEFT_OUT and not of_module:
         yield Change("function", source.span(node.func.value)[1], source.span(node)[1], "")
 
 
