@@ -48,7 +48,12 @@ WORDING_KEYWORDS = {
     "help", "description", "epilog", "metavar", "must", "got", "place", "remedy", "faults", "desc", "unit", "file", "flush",
     "prog", "formatter_class", "title", "dest",
 }  # fmt: skip
-ONLY_RAISES = {"add", "add_argument", "super().__init__"}  # where they are left out, the next line says so
+ONLY_RAISES = {
+    "add",
+    "command.add_argument",
+    "command.add_parser",
+    "super().__init__",
+}  # where they are left out, the next line says so
 RETURNED = {"Tensor": "-({})", "np.ndarray": "-({})", "int": "({}) + 1", "float": "({}) * 2", "bool": "not ({})"}
 EMPTY = {"set": "set()", "list": "[]", "dict": "{{}}", "Arrays": "{{}}", "tuple": "({})[::-1]"}
 
