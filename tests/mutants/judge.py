@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from parity.faults.suite import Choice, prepare_base
 from parity.processes import Listener
 from tests.mutants.copies import TESTS, Copy, hash_project
 from tests.mutants.generate import Mutant
-from tests.mutants.runs import START_S, Known, UnitTest, ask_gates, ask_tests, record_correct, run_pytest
+from tests.mutants.runs import START_S, Known, TestServer, UnitTest, ask_gates, ask_tests, record_correct, run_pytest
 from tests.mutants.traces import FOUND, trace_file
 from tests.mutants.users import Mentions, read_mentions, users_of
 
@@ -50,24 +51,25 @@ class Judge:
 
         def work(copy: Copy) -> dict[int, dict[str, Any]]:
             found = {}
-            for number, mutant in left:
-                name = hashlib.sha256(f"{mutant.id} {mutant.place.sha256}".encode()).hexdigest()[:24]
-                found[number] = self.results.find(name, lambda mutant=mutant: self.judge(copy, mutant))  # type: ignore[misc]
-                show(mutant, found[number])
+            with TestServer(copy, self.logs / f"{copy.folder.name}.tests.txt") as server:
+                for number, mutant in left:
+                    name = hashlib.sha256(f"{mutant.id} {mutant.place.sha256}".encode()).hexdigest()[:24]
+                    found[number] = self.results.find(name, partial(self.judge, server, mutant))
+                    show(mutant, found[number])
             return found
 
         with ThreadPoolExecutor(len(self.copies)) as threads:
             rows = {number: row for part in threads.map(work, self.copies) for number, row in part.items()}
         return [rows[number] for number in range(len(mutants))]
 
-    def judge(self, copy: Copy, mutant: Mutant) -> dict[str, Any]:
+    def judge(self, server: TestServer, mutant: Mutant) -> dict[str, Any]:
         """Return who sees a mutant: a gate that runs it, a unit test that runs it, or nobody."""
-        start = time.monotonic()
+        start, copy = time.monotonic(), server.copy
         functions = users_of(mutant, self.mentions)
         gates, tests = self.known.likely_gates(functions), self.known.likely_tests(functions)
         with copy.planted(mutant):
             found = ask_gates(self.known, copy, gates, functions, self.logs / f"{copy.folder.name}.gates.txt")
-            found = found or ask_tests(copy, tests, self.logs / f"{copy.folder.name}.tests.txt")
+            found = found or ask_tests(server, tests)
         asked = {"gates": gates, "tests": len(tests)}
         row = found or {"verdict": SURVIVED, "how": "", "by": "", "said": "" if gates or tests else "nothing runs it"}
         return {

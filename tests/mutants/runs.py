@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -14,8 +15,9 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
+from parity.children import end_child, start_child
 from parity.faults.runs import CONVERT, READS_WEIGHTS, Base, place_of, suite_gates
 from parity.lines import Worker, WorkerError
 from parity.processes import KEEP_MEMORY
@@ -163,17 +165,69 @@ def run_pytest(copy: Copy, words: Sequence[str], *, log: Path, limit_s: float, *
                 process.wait()
 
 
-def ask_tests(copy: Copy, tests: Sequence[UnitTest], log: Path) -> dict[str, Any] | None:
-    """Run tests with what is planted in a copy, up to the first that fails; return who saw it, or None."""
+class TestServer:
+    """A process that has imported the port's libraries and forks one for each run of tests; it begins with the first.
+
+    Args:
+        copy: Whose tests.
+        log: What pytest prints.
+    """
+
+    __test__ = False  # pytest need not look in it
+
+    def __init__(self, copy: Copy, log: Path) -> None:
+        self.copy = copy
+        self.log = log
+        self._process: subprocess.Popen[str] | None = None
+
+    def run(self, words: Sequence[str], limit_s: float) -> int | None:
+        """Return pytest's exit code, or None where it took too long.
+
+        Raises:
+            WorkerError: The process has ended.
+        """
+        if self._process is None:
+            self.log.parent.mkdir(parents=True, exist_ok=True)
+            with self.log.with_suffix(".server.txt").open("w", encoding="utf-8") as errors:
+                self._process = start_child(
+                    [test_python(), "-m", "tests.mutants.server"], cwd=self.copy.folder, env=variables(self.copy),
+                    stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors,
+                )  # fmt: skip
+        stdin, stdout = self._process.stdin, self._process.stdout
+        assert stdin is not None
+        assert stdout is not None
+        request = {"words": ["-p", "no:cacheprovider", "-q", *words], "log": str(self.log), "limit_s": limit_s}
+        stdin.write(json.dumps(request) + "\n")
+        stdin.flush()
+        if not (answer := stdout.readline()):
+            raise WorkerError(
+                f"the tests' process ended with {self._process.wait()}; see {self.log.with_suffix('.server.txt')}"
+            )
+        found: int | None = json.loads(answer)
+        return found
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._process is not None:
+            end_child(self._process)
+            for stream in (self._process.stdin, self._process.stdout):
+                if stream is not None:
+                    stream.close()
+
+
+def ask_tests(server: TestServer, tests: Sequence[UnitTest]) -> dict[str, Any] | None:
+    """Run tests with what is planted in the server's copy, up to the first that fails; return who saw it, or None."""
     if not tests:
         return None
     limit_s = START_S + SLOWER * sum(test.seconds for test in tests)
-    code = run_pytest(copy, ["-x", *(test.id for test in tests)], log=log, limit_s=limit_s)
+    code = server.run(["-x", *(test.id for test in tests)], limit_s)
     if code == 0:
         return None
     if code is None:
         return {"verdict": "killed", "how": TIME, "by": "unit tests", "said": f"longer than {limit_s:.0f} s"}
-    text = log.read_text(encoding="utf-8", errors="replace")
+    text = server.log.read_text(encoding="utf-8", errors="replace")
     found = re.search(rf"^(?:FAILED|ERROR) ({re.escape(TESTS)}\S+)(?: - (.*))?", text, re.MULTILINE)
     by, said = (found[1], found[2] or "") if found else ("unit tests", f"pytest ended with {code}")
     return {"verdict": "killed", "how": "test", "by": by, "said": said[:200]}
