@@ -16,7 +16,7 @@ from parity.console import show_progress
 from parity.errors import BadInputError
 from parity.files import write_whole
 from parity.workspace import PROJECT
-from tests.mutants.copies import PACKAGE, changed_since
+from tests.mutants.copies import PACKAGE, TESTS, changed_since
 from tests.mutants.generate import Mutant, read_mutants
 from tests.mutants.judge import SURVIVED, make_judge
 from tests.mutants.judged import is_judged, list_stale, read_judged
@@ -37,6 +37,9 @@ def parse(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--id", action="append", metavar="ID", help="only this mutant; again for more")
     parser.add_argument("--list", action="store_true", help="list them, and judge none")
     parser.add_argument("--jobs", type=int, default=2, metavar="N", help="mutants at a time (default: 2)")
+    parser.add_argument(
+        "--tests", nargs="+", default=[TESTS], metavar="PATH", help="unit tests to ask (default: all of the port)"
+    )
     parser.add_argument("--data", type=Path, metavar="DIR", help="data folder instead of the demo's")
     parser.add_argument("--checkpoint", type=Path, metavar="FILE", help="checkpoint instead of the demo's")
     parser.add_argument("--out", type=Path, default=FOLDER, metavar="DIR", help="folder of results (default: runs/mutants)")
@@ -72,7 +75,7 @@ def main() -> int:
     source = None if options.data is None else (options.data, options.checkpoint)
     try:
         with show_progress() as listen:
-            judge = make_judge(options.out, source, options.jobs, listen)
+            judge = make_judge(options.out, source, options.jobs, listen, options.tests)
         rows = judge.run(mutants, lambda mutant, row: print(render(row), flush=True))
     except BadInputError as error:
         print(error, file=sys.stderr)

@@ -46,7 +46,7 @@ CONTEXTS = {"no_grad", "inference_mode", "autocast", "random_stream", "patch"}
 # Keywords whose values are words for a reader.
 WORDING_KEYWORDS = {
     "help", "description", "epilog", "metavar", "must", "got", "place", "remedy", "faults", "desc", "unit", "file", "flush",
-    "prog", "formatter_class", "title", "dest",
+    "prog", "formatter_class", "title", "dest", "encoding",
 }  # fmt: skip
 ONLY_RAISES = {
     "add",

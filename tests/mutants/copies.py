@@ -16,7 +16,7 @@ from tests.mutants.generate import Mutant, read_mutants
 PACKAGE = "torch_port"
 TESTS = "tests/torch_port"
 SHARED = (".nox", ".cache")
-READ = (PACKAGE, "parity", TESTS, "gates.toml", "legacy_tf")  # what a verdict depends on
+CODE = (PACKAGE, "parity", "legacy_tf", "gates.toml")  # what the gates' part of a verdict depends on
 
 
 class Copy:
@@ -61,9 +61,9 @@ def list_files() -> list[str]:
     return sorted(name for name in set(found.split("\0")) if name and (PROJECT / name).is_file())
 
 
-def hash_project() -> str:
-    """Return one hash of what a verdict depends on."""
-    return hash_files(PROJECT / name for name in list_files() if name.startswith(READ))
+def hash_code(*names: str) -> str:
+    """Return one hash of the project's files below these names."""
+    return hash_files(PROJECT / name for name in list_files() if name.startswith(names))
 
 
 def changed_since(revision: str, mutants: list[Mutant]) -> list[Mutant]:

@@ -16,7 +16,7 @@ from parity.demo.cache import DEMO, make_checkpoint, make_dataset
 from parity.faults.results import Results
 from parity.faults.suite import Choice, prepare_base
 from parity.processes import Listener
-from tests.mutants.copies import TESTS, Copy, hash_project
+from tests.mutants.copies import CODE, TESTS, Copy, hash_code
 from tests.mutants.generate import Mutant
 from tests.mutants.runs import START_S, Known, TestServer, UnitTest, ask_gates, ask_tests, record_correct, run_pytest
 from tests.mutants.traces import FOUND, trace_file
@@ -78,7 +78,9 @@ class Judge:
         }  # fmt: skip
 
 
-def make_judge(folder: Path, source: tuple[Path, Path] | None, jobs: int, listen: Listener) -> Judge:
+def make_judge(
+    folder: Path, source: tuple[Path, Path] | None, jobs: int, listen: Listener, choice: Sequence[str] = (TESTS,)
+) -> Judge:
     """Record the legacy, trace gates and tests on the correct port where that is not done, and make the copies.
 
     Args:
@@ -86,17 +88,21 @@ def make_judge(folder: Path, source: tuple[Path, Path] | None, jobs: int, listen
         source: Data folder and checkpoint; None: the demo.
         jobs: Processes at a time.
         listen: Told of the progress.
+        choice: Unit tests that are asked, as pytest takes them.
     """
-    key, logs = hash_project(), folder / "log"
+    code, logs = hash_code(*CODE), folder / "log"
+    key = f"{code}+{hash_code(TESTS, 'tests/checkpoints')}+{' '.join(choice)}"
     base = prepare_base(
         Choice(out=folder), listen, source or (make_dataset(DEMO, listen), make_checkpoint(DEMO, listen))
     )  # fmt: skip
     copies = [Copy(folder / f"copy{number}") for number in range(jobs)]
-    known, correct = Known(base=base), Results(folder / "correct", key)
-    gates = correct.find("gates", lambda: _trace_gates(known, copies[0], logs))
+    known, correct = Known(base=base), folder / "correct"
+    gates = Results(correct, code).find("gates", lambda: _trace_gates(known, copies[0], logs))
     known.gates = {gate: frozenset(names) for gate, names in gates["touched"].items()}
     known.seconds = gates["seconds"]
-    tests = correct.find("tests", lambda: trace_tests(copies[0], folder / "traced", jobs, logs / "tests.txt"))
+    tests = Results(correct, key).find(
+        "tests", lambda: trace_tests(copies[0], folder / "traced", jobs, logs / "tests.txt", choice)
+    )  # fmt: skip
     known.tests = [UnitTest(id=id, seconds=row["s"], touched=frozenset(row["touched"])) for id, row in tests["tests"].items()]
     return Judge(
         known=known, mentions=read_mentions(copies[0].folder / "torch_port"), results=Results(folder / "results", key),
