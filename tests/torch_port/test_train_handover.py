@@ -47,7 +47,10 @@ def hand(data_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Han
     handed = Namespace()
 
     def take(training: Any, train: DataLoader, val: DataLoader, folder: Path, **words: Any) -> None:
-        handed.__dict__.update(training=training, train=train, val=val, folder=folder, words=words, read=train.dataset.read)
+        tf32 = torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32
+        handed.__dict__.update(
+            tf32=tf32, training=training, train=train, val=val, folder=folder, words=words, read=train.dataset.read
+        )
         raise Enough("enough")
 
     monkeypatch.setattr(train_command, "train_model", take)
@@ -100,6 +103,7 @@ def test_without_options_it_trains_as_the_legacy(hand: Hand, tmp_path: Path):
     (group,) = handed.training.configure_optimizers().param_groups
     assert group["lr"] == pytest.approx(1e-4)
     assert handed.folder == tmp_path / "out"
+    assert handed.tf32 == (False, False)
     assert handed.training.augmentation is None
     assert [loader.batch_sampler.batch_size for loader in (handed.train, handed.val)] == [8, 8]
     assert isinstance(handed.training.model, ResNet50V2)
