@@ -138,7 +138,7 @@ def ask_gates(known: Known, copy: Copy, gates: Sequence[str], functions: Collect
     return None
 
 
-def test_python() -> str:
+def port_test_python() -> str:
     """Return the Python of the port's test environment."""
     path = os.environ.get("PARITY_PORT_TEST_PYTHON") or str(PROJECT / ".nox" / "port_test" / "bin" / "python")
     if not Path(path).exists():
@@ -148,7 +148,7 @@ def test_python() -> str:
 
 def run_pytest(copy: Copy, words: Sequence[str], *, log: Path, limit_s: float, **environment: str) -> int | None:
     """Run pytest in a copy; return its exit code, or None where it took too long. It ends with all that it has started."""
-    command = [test_python(), "-m", "pytest", "-p", "no:cacheprovider", "-q", *words]
+    command = [port_test_python(), "-m", "pytest", "-p", "no:cacheprovider", "-q", *words]
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("w", encoding="utf-8") as file:
         process = subprocess.Popen(
@@ -190,7 +190,7 @@ class TestServer:
             self.log.parent.mkdir(parents=True, exist_ok=True)
             with self.log.with_suffix(".server.txt").open("w", encoding="utf-8") as errors:
                 self._process = start_child(
-                    [test_python(), "-m", "tests.mutants.server"], cwd=self.copy.folder, env=variables(self.copy),
+                    [port_test_python(), "-m", "tests.mutants.server"], cwd=self.copy.folder, env=variables(self.copy),
                     stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors,
                 )  # fmt: skip
         stdin, stdout = self._process.stdin, self._process.stdout

@@ -59,7 +59,7 @@ def test_functions_are_noted_in_every_process_up_to_its_end(tmp_path: Path):
 
 
 @pytest.fixture
-def tests(tmp_path: Path) -> Path:
+def small_tests(tmp_path: Path) -> Path:
     (tmp_path / "test_it.py").write_text(
         "import subprocess, sys, time\n"
         "def test_good(): print('seen')\n"
@@ -84,18 +84,18 @@ def run(words: list[str], log: Path, limit_s: float) -> int | None:
 
 
 @pytest.mark.parametrize(("name", "code"), [("good", 0), ("bad", 1), ("none", 4)])
-def test_the_code_is_that_of_pytest(name: str, code: int, tests: Path):
-    log = tests / "log.txt"
-    words = ["-p", "no:cacheprovider", "-q", f"--rootdir={tests}", f"{tests / 'test_it.py'}::test_{name}"]
+def test_the_code_is_that_of_pytest(name: str, code: int, small_tests: Path):
+    log = small_tests / "log.txt"
+    words = ["-p", "no:cacheprovider", "-q", f"--rootdir={small_tests}", f"{small_tests / 'test_it.py'}::test_{name}"]
     assert run(words, log, 60.0) == code
     assert ("1 passed" in log.read_text()) == (code == 0)
     assert ("FAILED" in log.read_text()) == (code == 1)
 
 
-def test_what_hangs_ends_with_all_that_it_started(tests: Path):
-    words = ["-p", "no:cacheprovider", "-q", f"--rootdir={tests}", f"{tests / 'test_it.py'}::test_hung"]
+def test_what_hangs_ends_with_all_that_it_started(small_tests: Path):
+    words = ["-p", "no:cacheprovider", "-q", f"--rootdir={small_tests}", f"{small_tests / 'test_it.py'}::test_hung"]
     start = time.monotonic()
-    assert run(words, tests / "log.txt", 2.0) is None
+    assert run(words, small_tests / "log.txt", 2.0) is None
     assert time.monotonic() - start < 30
-    child = Path("/proc") / (tests / "pid").read_text() / "stat"
+    child = Path("/proc") / (small_tests / "pid").read_text() / "stat"
     assert not child.exists() or child.read_text().rpartition(")")[2].split()[0] == "Z"
