@@ -66,7 +66,11 @@ def main() -> int:
     """Return the exit code: 1 if there are survivors that nobody has judged, 2 for bad input."""
     options = parse()
     judged, every = read_judged(), read_mutants(PROJECT / PACKAGE)
-    mutants = choose(options, every)
+    try:
+        mutants = choose(options, every)
+    except BadInputError as error:
+        print(error, file=sys.stderr)
+        return BAD_INPUT
     if options.list:
         print("\n".join(f"{mutant.id}    was: {' '.join(mutant.old.split())[:60]}" for mutant in mutants))
         print(f"{len(mutants)} of {len(every)} mutants")

@@ -5,10 +5,14 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import tarfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
+from parity.errors import bad_input
 from parity.reuse import hash_files
 from parity.workspace import PROJECT
 from tests.mutants.generate import Mutant, read_mutants
@@ -67,24 +71,19 @@ def hash_code(*names: str) -> str:
 
 
 def changed_since(revision: str, mutants: list[Mutant]) -> list[Mutant]:
-    """Return the mutants of definitions that are new or other than they were in a revision."""
-    words = ("git", "archive", revision, PACKAGE)
-    with _unpacked(words) as folder:
-        known = {(mutant.module, mutant.place.name, mutant.place.sha256) for mutant in read_mutants(folder / PACKAGE)}
+    """Return the mutants of definitions that are new or other than they were in a revision.
+
+    Raises:
+        BadInputError: There is no such revision, or it has no port.
+    """
+    archive = subprocess.run(("git", "archive", revision, PACKAGE), cwd=PROJECT, check=False, capture_output=True)
+    if archive.returncode:
+        said = archive.stderr.decode(errors="replace").strip()
+        raise bad_input("--since", f"be a revision with {PACKAGE}", said, revision, "see git log")
+    with TemporaryDirectory() as folder, tarfile.open(fileobj=BytesIO(archive.stdout)) as files:
+        files.extractall(folder, filter="data")
+        known = {(mutant.module, mutant.place.name, mutant.place.sha256) for mutant in read_mutants(Path(folder, PACKAGE))}
     return [mutant for mutant in mutants if (mutant.module, mutant.place.name, mutant.place.sha256) not in known]
-
-
-@contextmanager
-def _unpacked(words: tuple[str, ...]) -> Iterator[Path]:
-    import tarfile
-    from io import BytesIO
-    from tempfile import TemporaryDirectory
-
-    with TemporaryDirectory() as folder:
-        archive = subprocess.run(words, cwd=PROJECT, check=True, capture_output=True).stdout
-        with tarfile.open(fileobj=BytesIO(archive)) as files:
-            files.extractall(folder, filter="data")
-        yield Path(folder)
 
 
 def variables(copy: Copy, **more: str) -> Mapping[str, str]:

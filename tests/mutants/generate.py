@@ -11,7 +11,7 @@ from tests.mutants.changes import WORDING_KEYWORDS, Change, changes_of
 from tests.mutants.source import Place, Source
 
 # Calls that only word a message, warn or log: what is in them is not mutated, nor are they left out.
-WORDING_CALLS = {"print", "about", "refuse", "refuse_table", "write_text_line", "cannot_write", "_refusal", "tqdm"}
+WORDING_CALLS = {"print", "about", "refuse", "refuse_table", "cannot_write", "_refusal", "tqdm"}
 WORDING_METHODS = {"tqdm.write", "warnings.warn", "logging.getLogger", "warnings.filterwarnings"}
 NOT_CODE = {"__all__", "HINTS", "LOSSES", "__version__"}
 

@@ -18,7 +18,7 @@ from parity.faults.suite import Choice, prepare_base
 from parity.processes import Listener
 from tests.mutants.copies import CODE, TESTS, Copy, hash_code
 from tests.mutants.generate import Mutant
-from tests.mutants.runs import START_S, Known, TestServer, UnitTest, ask_gates, ask_tests, record_correct, run_pytest
+from tests.mutants.runs import Known, TestServer, UnitTest, ask_gates, ask_tests, record_correct, run_pytest
 from tests.mutants.traces import FOUND, trace_file
 from tests.mutants.users import Mentions, read_mentions, users_of
 
@@ -145,8 +145,7 @@ def trace_tests(copy: Copy, folder: Path, jobs: int, log: Path, choice: Sequence
             id: {"s": row["s"], "touched": sorted(shared[id.partition("::")[0]] | _read(trace_file(folder, id, "call")))}
             for id, row in sorted(rows.items())
             if row["passed"] and row["called"]
-        },
-        "limit_s": START_S,
+        }
     }
 
 

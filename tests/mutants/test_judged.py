@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 import pytest
 
+from parity.errors import BadInputError
 from parity.workspace import PROJECT
+from tests.mutants import copies
 from tests.mutants.__main__ import choose, parse, summarise
 from tests.mutants.copies import Copy
 from tests.mutants.generate import make_mutants
@@ -100,6 +103,26 @@ def test_a_sample_repeats_and_a_module_is_chosen():
     assert first == again != other
     assert {mutant.module for mutant in choose(parse(["--module", "losses"]), mutants)} == {"losses"}
     assert choose(parse(["--id", first[0].id]), mutants) == [first[0]]
+
+
+def test_only_what_changed_since_a_revision_is_chosen(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    def git(*words: str) -> None:
+        subprocess.run(
+            ["git", "-c", "user.name=a", "-c", "user.email=a@b", *words], cwd=tmp_path, check=True, capture_output=True
+        )
+
+    monkeypatch.setattr(copies, "PROJECT", tmp_path)
+    (tmp_path / "torch_port").mkdir()
+    path = tmp_path / "torch_port" / "m.py"
+    path.write_text(SOURCE)
+    git("init", "--quiet")
+    git("add", "--all")
+    git("commit", "--quiet", "--message", "one")
+    edited = SOURCE.replace("f(x) * 2", "f(x) * 3") + "\n\ndef new(x):\n    return -x\n"
+    found = copies.changed_since("HEAD", make_mutants(edited, "m"))
+    assert {mutant.place.name for mutant in found} == {"g", "new"}
+    with pytest.raises(BadInputError, match="`--since` must be a revision with torch_port, got "):
+        copies.changed_since("nothing", [])
 
 
 def test_what_is_not_judged_is_shown():
