@@ -78,6 +78,14 @@ def test_a_probability_that_is_no_number_is_refused(data_set, checkpoint, factor
     )
 
 
+def test_one_class_without_a_number_is_enough_and_only_those_images_are_named():
+    probabilities = torch.tensor([[0.2, 0.3, 0.5], [torch.nan, 0.5, 0.5], [0.1, 0.2, torch.inf]])
+    with pytest.raises(InputError, match=r"got others for 2 images in split val; ") as caught:
+        evaluate.refuse_no_numbers(probabilities, ["a.jpg", "b.jpg", "c.jpg"], "val")
+    assert [line.removeprefix("  - ") for line in str(caught.value).splitlines()[1:]] == ["b.jpg", "c.jpg"]
+    evaluate.refuse_no_numbers(probabilities[:1], ["a.jpg"], "val")
+
+
 def test_what_is_undefined_becomes_null():
     assert evaluate.to_json(torch.tensor(torch.nan)) is None
     assert evaluate.to_json(torch.tensor(0.5)) == 0.5
