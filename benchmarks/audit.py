@@ -33,6 +33,8 @@ FIRST_RATIO = 2.0
 # Augmented batches of the same images: means and deviations of eight images vary by a tenth; random numbers are far off. Of
 # fewer images they vary more, as means do.
 PIXEL_SHARE, PIXEL_IMAGES = 0.35, 8
+# Their images were known in other ways before samples were counted.
+JUDGED_BEFORE = ("training_step", "forward", "predict")
 DTYPES = {"fp32": ["float32"], "tf32": ["float32"], "bf16": ["bfloat16"]}
 
 
@@ -96,7 +98,7 @@ def _samples_fault(comparison: dict[str, Any], row: dict[str, Any]) -> str:
 def _images_faults(comparison: dict[str, Any], row: dict[str, Any], base: dict[str, Any]) -> Iterator[str]:
     """Say where the images of a call, which its rate is computed from, are not those that were counted.
 
-    Results from before samples had a count are judged by what the task has besides.
+    Results from before samples had a count are judged by what they have besides, where that was counted.
     """
     task, images = comparison["task"], row["images"]
     known: dict[str, int | None] = {"base": base["images"]}
@@ -104,10 +106,12 @@ def _images_faults(comparison: dict[str, Any], row: dict[str, Any], base: dict[s
         known["batch"] = comparison["options"].get("batch_size")
     if task == "gradcam":
         known["batch"] = GRADCAM_IMAGES
+    if "files" in (source := row["evidence"].get("source") or {}):
+        known["files"] = source["files"]
     if task in ("forward", "predict"):
         known["probabilities"] = len(row["evidence"].get("probabilities", ()))
     counted, of_base = ([sample.get("images") for block in each["blocks"] for sample in block] for each in (row, base))
-    if len(known) == 1 or {*counted, *of_base} != {None}:
+    if task not in JUDGED_BEFORE or {*counted, *of_base} != {None}:
         known["samples"] = next((found for found in counted if found != images), images)
     for name, found in known.items():
         if found != images:
@@ -177,6 +181,8 @@ def _count_fault(row: dict[str, Any], samples: list[dict[str, Any]], base: dict[
     if images is None or images != base:
         return f"{images} instead of {base}"
     training, validation = images["training"], images["validation"]
+    if (files := (row["evidence"].get("source") or {}).get("files", training)) != training:
+        return f"{training} images that are trained on, of {files} files"
     if row["images"] != training:
         return f"a rate of {row['images']} images for {training} that are trained on"
     expected = {"training": [training, 0], "validation": [training, validation]}

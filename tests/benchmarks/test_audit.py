@@ -48,6 +48,8 @@ def make_predict() -> Comparison:
     """Ten images are predicted in batches of eight."""
     comparison = make_compute("predict", 10)
     comparison["options"]["batch_size"] = 8
+    for row in comparison["contestants"]:
+        row["evidence"]["source"] = describe_files(FILES[:10], TRANSFORMS, NATURAL)
     return comparison
 
 
@@ -147,7 +149,7 @@ def unknown_images(row: Row) -> None:
 
 
 def other_files(row: Row) -> None:
-    row["evidence"]["source"] = describe_files(FILES[:-1], TRANSFORMS, NATURAL)
+    row["evidence"]["source"] = describe_files(["/data/images/other.jpg", *FILES[1:]], TRANSFORMS, NATURAL)
 
 
 def resident_instead_of_files(row: Row) -> None:
@@ -370,6 +372,25 @@ def test_all_contestants_alike_are_no_proof():
     for row in comparison["contestants"]:
         batches_times_batch_size(row)
     assert failures(comparison) == {("images counted", row["name"]) for row in comparison["contestants"]}
+
+
+def test_files_that_nobody_predicts_are_missed():
+    """Both drivers leave the last batch out, of two images: they agree with each other, and with their probabilities."""
+    comparison = make_predict()
+    for row in comparison["contestants"]:
+        last_batch_left_out(row)
+        row["images"] = 8
+        del row["evidence"]["probabilities"][8:]
+    failed = {check.contestant: check.found for check in audit(comparison) if check.verdict == FAIL}
+    assert failed == {row["name"]: "8 a call, but 10 of the files" for row in comparison["contestants"]}
+
+
+def test_files_that_nobody_trains_on_are_missed():
+    comparison = make_epochs()
+    for row in comparison["contestants"]:
+        smaller_epoch(row)
+    failed = {check.contestant: check.found for check in audit(comparison) if check.verdict == FAIL}
+    assert failed == {row["name"]: "32 images that are trained on, of 40 files" for row in comparison["contestants"]}
 
 
 @pytest.mark.parametrize(("make", "judged"), [(make_compute, True), (make_predict, True), (make_data, False)])
