@@ -83,6 +83,16 @@ def test_the_numbers_are_those_of_evaluate_and_of_the_model_in_float64(data_set,
         assert found[path.name] == pytest.approx(exact, abs=1e-6)
 
 
+@pytest.mark.parametrize("scale", [0.04, 0.08])
+def test_images_have_the_size_that_was_asked_for(folder, checkpoint, model64, tmp_path, scale):
+    assert main([*words_of(folder, checkpoint, tmp_path / "p.csv"), "--image-scale", str(scale), "--batch-size", "5"]) == 0
+    found = read_predictions(tmp_path / "p.csv")
+    with Image.open(folder / NAMES[0]) as file, torch.no_grad():
+        levels = cv2.resize(np.asarray(file), (int(1600 * scale), int(1200 * scale))) / 255
+        exact = model64.probabilities(torch.from_numpy(levels).permute(2, 0, 1)[None])[0].tolist()
+    assert found[NAMES[0]] == pytest.approx(exact, abs=1e-6)
+
+
 def test_names_may_be_anything_that_a_row_can_hold(predicted):
     assert list(read_predictions(predicted)) == [Path(name).name for name in NAMES]
     assert predicted.read_text(encoding="utf-8").startswith('image,aca,nor,scc\n"""quote"".jpg",0.')
