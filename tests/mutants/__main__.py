@@ -101,9 +101,11 @@ def render(row: dict[str, Any]) -> str:
 def summarise(rows: Sequence[dict[str, Any]], new: Sequence[dict[str, Any]], stale: Sequence[str]) -> str:
     """Return what came of it."""
     killed = Counter("gate" if row["by"].startswith("gate") else row["how"] for row in rows if row["verdict"] != SURVIVED)
+    raised = sum(row["how"] == "raised" for row in rows)
     survived = sum(row["verdict"] == SURVIVED for row in rows)
     lines = [
-        f"{len(rows)} mutants: {killed['gate']} seen by gates, {killed['test']} by unit tests, {killed['time']} by time, "
+        f"{len(rows)} mutants: {killed['gate']} seen by gates ({raised} because the port raised), "
+        f"{killed['test']} by unit tests, {killed['time']} by time, "
         f"{survived} survived, of which {survived - len(new)} are judged; {sum(row['seconds'] for row in rows):.0f} s in all"
     ]
     lines += [
