@@ -130,7 +130,8 @@ def test_what_is_not_judged_is_shown():
     seen = {**row, "verdict": "killed", "by": "gate loss", "how": "values"}
     text = summarise([row, seen, {**seen, "by": "unit tests", "how": "time"}], [row], ["m:gone"])
     assert text.splitlines()[0] == (
-        "3 mutants: 1 seen by gates (0 because the port raised), 0 by unit tests, 1 by time, 1 survived, of which 0 are judged; 6 s in all"
+        "3 mutants: 1 seen by gates (0 because the port raised), 0 by unit tests, 1 by time, "
+        "1 survived, of which 0 are judged; 6 s in all"
     )
     assert "not judged: m:f" in text
     assert "m:gone is gone, or its code has changed" in text
