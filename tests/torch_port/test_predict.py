@@ -363,6 +363,8 @@ SETTINGS = {"arch": "resnet50v2"}
         ("image,aca,nor\n", SETTINGS, r"got the header ['image', 'aca', 'nor'] in "),
         ("", SETTINGS, "got the header None"),
         ("image,aca,nor,scc\na.jpg,1,0\nb.jpg,1,0,0\n", SETTINGS, "got the row ['a.jpg', '1', '0']"),
+        ("image,aca,nor,scc\na.jpg,0.50,0.25,0.25\n", SETTINGS, "got the row ['a.jpg', '0.50', '0.25', '0.25']"),
+        ("image,aca,nor,scc\na.jpg,0.5,0.25,1.25\n", SETTINGS, "got the row ['a.jpg', '0.5', '0.25', '1.25']"),
         (b"image,aca,nor,scc\n\xff.jpg,1,0,0\n", SETTINGS, "'utf-8' codec can't decode"),
     ],
 )
