@@ -108,8 +108,13 @@ def record_correct(known: Known, copy: Copy, log: Path) -> dict[str, str]:
     return {result.gate: place_of(result) for result in results if result.verdict is Verdict.FAIL}
 
 
-def ask_gates(known: Known, copy: Copy, gates: Sequence[str], functions: Collection[str], log: Path) -> dict[str, Any] | None:
-    """Record gates with what is planted in a copy, up to the first that fails; return who saw it, or None."""
+def ask_gates(
+    known: Known, copy: Copy, gates: Sequence[str], functions: Collection[str], log: Path, *, patience: float = 1.0
+) -> dict[str, Any] | None:
+    """Record gates with what is planted in a copy, up to the first that fails; return who saw it, or None.
+
+    Limits of time are `patience` times as long.
+    """
     convert = bool(known.gates[CONVERT].intersection(functions)) or not functions
     folder = known.base.open(copy.folder.name, convert=convert)
     by = "start"
@@ -117,10 +122,10 @@ def ask_gates(known: Known, copy: Copy, gates: Sequence[str], functions: Collect
         with port_worker(copy, log) as worker:
             late = threading.Event()
             try:
-                with limited(worker, START_S + SLOWER * known.seconds[CONVERT]) as late:
+                with limited(worker, patience * (START_S + SLOWER * known.seconds[CONVERT])) as late:
                     worker.ask("begin", run=str(folder), fault=None, convert=convert)
                 for by in gates:
-                    with limited(worker, START_S + SLOWER * known.seconds[by]) as late:
+                    with limited(worker, patience * (START_S + SLOWER * known.seconds[by])) as late:
                         worker.ask("record", gate=by)
                     result = known.base.compare(by, folder)
                     if result.verdict is Verdict.FAIL:
@@ -217,11 +222,11 @@ class TestServer:
                     stream.close()
 
 
-def ask_tests(server: TestServer, tests: Sequence[UnitTest]) -> dict[str, Any] | None:
+def ask_tests(server: TestServer, tests: Sequence[UnitTest], *, patience: float = 1.0) -> dict[str, Any] | None:
     """Run tests with what is planted in the server's copy, up to the first that fails; return who saw it, or None."""
     if not tests:
         return None
-    limit_s = START_S + SLOWER * sum(test.seconds for test in tests)
+    limit_s = patience * (START_S + SLOWER * sum(test.seconds for test in tests))
     code = server.run(["-x", *(test.id for test in tests)], limit_s)
     if code == 0:
         return None

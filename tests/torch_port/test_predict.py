@@ -25,7 +25,7 @@ from torch_port.__main__ import main
 from torch_port.errors import InputError
 from torch_port.inference import make_predictor
 from torch_port.predict import find_images, make_visible
-from torch_port.prediction_table import begin_table
+from torch_port.prediction_table import begin_table, open_table
 from torch_port.weights import load_checkpoint, write_safetensors
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -378,6 +378,15 @@ def test_a_file_of_another_kind_is_refused(table, beside, message, tmp_path):
         begin_table(out, SETTINGS, [])
     assert message in caught.value.text()
     assert caught.value.text().endswith("choose another --out")
+    assert contents_of(tmp_path) == before
+
+
+def test_a_table_without_rows_that_was_there_before_stays(tmp_path):
+    out = tmp_path / "p.csv"
+    begin_table(out, SETTINGS, [])
+    before = contents_of(tmp_path)
+    with pytest.raises(KeyboardInterrupt), open_table(out, SETTINGS, []):
+        raise KeyboardInterrupt
     assert contents_of(tmp_path) == before
 
 
