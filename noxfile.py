@@ -16,6 +16,7 @@ PYTHON = "3.11"
 INTERRUPTIONS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 HAS_LEGACY = any(Path("legacy_tf").glob("*.py"))
 WHOLE_RUNS = [folder for folder in ("tests/guard", "tests/end_to_end") if Path(folder).is_dir()]
+MUTANTS = ["tests/mutants"] if Path("tests/mutants").is_dir() else []  # they go with the legacy
 HAS_GPU = any(Path("/dev").glob("nvidia[0-9]*")) or Path("/dev/dxg").exists()  # as in parity/devices.py
 # Lock -> dependency groups of pyproject.toml that it is compiled from.
 LOCKS = {
@@ -95,6 +96,13 @@ def faults(session: nox.Session) -> None:
     run_parity(session, "faults")
 
 
+@nox.session(python=PYTHON, default=False, requires=["legacy", "port"])
+def mutants(session: nox.Session) -> None:
+    """Change the port in small ways, one at a time, and say which changes nothing notices. See --help after --."""
+    session.run_install(sys.executable, "-m", "nox", "--session", "port_test", "--install-only", external=True, silent=True)
+    run_parity(session, package="tests.mutants")
+
+
 @nox.session(python=PYTHON, default=False, requires=["legacy", "port"] if HAS_LEGACY else ["port"])
 def bench(session: nox.Session) -> None:
     """Time both sides in turns: nox -s bench -- [--what ...], or merge A B. See --help after --."""
@@ -159,7 +167,7 @@ def tests(session: nox.Session) -> None:
     if measured:
         session.run("python", "-m", "coverage", "erase", env=environment, silent=True)
     # A choice of tests (-k) may leave one of the two with none.
-    for words in (["tests/parity", "tests/benchmarks"], WHOLE_RUNS):
+    for words in (["tests/parity", "tests/benchmarks", *MUTANTS], WHOLE_RUNS):
         session.run(
             *python, "pytest", *words, "--numprocesses", "2", "-m", "not slow", *session.posargs,
             env=environment, success_codes=[0, 5] if session.posargs else [0],

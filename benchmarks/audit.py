@@ -1,4 +1,4 @@
-"""Whether a comparison was fair: eight ways in which benchmarks deceive, each judged by what was found in the live objects.
+"""Whether a comparison was fair: ten ways in which benchmarks deceive, each judged by what was found in the live objects.
 
 A contestant that fails a check gets no ratio. The evidence of a task is a dictionary:
 
@@ -6,7 +6,10 @@ A contestant that fails a check gets no ratio. The evidence of a task is a dicti
 - ``metrics``: names of the metrics that the step computes;
 - ``source``: where the images come from, see `benchmarks.inputs`;
 - ``host_waits``: on a GPU, the lines at which one training step of the port made the host wait for the device;
-- ``epoch_images``: images of training and validation; each sample of an epoch then has ``counts`` at the end of both parts.
+- ``epoch_images``: images of training and validation; each sample of an epoch then has ``counts`` at the end of both parts;
+- ``probabilities``: of a forward pass or a prediction, a row for each image.
+
+Every other sample has ``images``: how many were counted in what the call returned, not how many it was asked for.
 """
 
 from __future__ import annotations
@@ -18,7 +21,7 @@ from statistics import median
 from typing import Any
 
 from benchmarks.intervals import speed_ratio
-from benchmarks.plan import SELF_LEVEL
+from benchmarks.plan import GRADCAM_IMAGES, SELF_LEVEL
 
 PASS, FAIL = "PASS", "FAIL"
 # After the clock has stopped, reading a result that is there takes microseconds on a CPU and a copy on a GPU.
@@ -30,6 +33,8 @@ FIRST_RATIO = 2.0
 # Augmented batches of the same images: means and deviations of eight images vary by a tenth; random numbers are far off. Of
 # fewer images they vary more, as means do.
 PIXEL_SHARE, PIXEL_IMAGES = 0.35, 8
+# Their images were known in other ways before samples were counted.
+JUDGED_BEFORE = ("training_step", "forward", "predict")
 DTYPES = {"fp32": ["float32"], "tf32": ["float32"], "bf16": ["bfloat16"]}
 
 
@@ -49,7 +54,7 @@ def audit(comparison: dict[str, Any]) -> list[Check]:
     checks = [
         Check(check=name, contestant=row["name"], verdict=FAIL if fault else PASS, found=fault or "as it should be")
         for row in rows
-        for name, fault in _faults(comparison["task"], row, rows[0])
+        for name, fault in _faults(comparison, row, rows[0])
     ]
     return checks + list(_self_checks(comparison))
 
@@ -64,9 +69,11 @@ def seconds(row: dict[str, Any]) -> list[list[float]]:
     return [[sample["s"] for sample in block] for block in row["blocks"]]
 
 
-def _faults(task: str, row: dict[str, Any], base: dict[str, Any]) -> Iterator[tuple[str, str]]:
+def _faults(comparison: dict[str, Any], row: dict[str, Any], base: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    task = comparison["task"]
     samples = [sample for block in row["blocks"] for sample in block]
     evidence = row["evidence"]
+    yield "all samples", _samples_fault(comparison, row)
     yield "synchronised", _drain_fault(samples)
     yield "warmed up", _warm_up_fault(row, samples)
     yield "same metrics", _difference("metrics", evidence, base["evidence"])
@@ -75,9 +82,40 @@ def _faults(task: str, row: dict[str, Any], base: dict[str, Any]) -> Iterator[tu
     if task != "data":
         yield "precision", _precision_fault(row)
     if task == "epoch":
-        yield "validation apart", _count_fault(samples, evidence.get("epoch_images"), base["evidence"].get("epoch_images"))
+        yield "validation apart", _count_fault(row, samples, base["evidence"].get("epoch_images"))
+    else:  # the samples of an epoch have counts of their own
+        yield "images counted", next(_images_faults(comparison, row, base), "")
     if task == "training_step" and row["side"] == "port" and row["about"]["device"] != "cpu":  # a CPU is its own host
         yield "no host waits", _host_fault(evidence.get("host_waits"))
+
+
+def _samples_fault(comparison: dict[str, Any], row: dict[str, Any]) -> str:
+    """Say so if samples are missing: a median of the blocks that went well is no median of all."""
+    found, expected = [len(block) for block in row["blocks"]], [comparison["samples"]] * comparison["rounds"]
+    return "" if found == expected else f"rounds of {found} samples instead of {expected}"
+
+
+def _images_faults(comparison: dict[str, Any], row: dict[str, Any], base: dict[str, Any]) -> Iterator[str]:
+    """Say where the images of a call, which its rate is computed from, are not those that were counted.
+
+    Results from before samples had a count are judged by what they have besides, where that was counted.
+    """
+    task, images = comparison["task"], row["images"]
+    known: dict[str, int | None] = {"base": base["images"]}
+    if task in ("forward", "training_step"):
+        known["batch"] = comparison["options"].get("batch_size")
+    if task == "gradcam":
+        known["batch"] = GRADCAM_IMAGES
+    if "files" in (source := row["evidence"].get("source") or {}):
+        known["files"] = source["files"]
+    if task in ("forward", "predict"):
+        known["probabilities"] = len(row["evidence"].get("probabilities", ()))
+    counted, of_base = ([sample.get("images") for block in each["blocks"] for sample in block] for each in (row, base))
+    if task not in JUDGED_BEFORE or {*counted, *of_base} != {None}:
+        known["samples"] = next((found for found in counted if found != images), images)
+    for name, found in known.items():
+        if found != images:
+            yield f"{images} a call, but {found} of the {name}"
 
 
 def _drain_fault(samples: list[dict[str, Any]]) -> str:
@@ -138,10 +176,15 @@ def _host_fault(waits: list[str] | None) -> str:
     return f"{len(waits)} in a step, at {', '.join(sorted(set(waits)))}" if waits else ""
 
 
-def _count_fault(samples: list[dict[str, Any]], images: dict[str, int] | None, base: dict[str, int] | None) -> str:
+def _count_fault(row: dict[str, Any], samples: list[dict[str, Any]], base: dict[str, int] | None) -> str:
+    images = row["evidence"].get("epoch_images")
     if images is None or images != base:
         return f"{images} instead of {base}"
     training, validation = images["training"], images["validation"]
+    if (files := (row["evidence"].get("source") or {}).get("files", training)) != training:
+        return f"{training} images that are trained on, of {files} files"
+    if row["images"] != training:
+        return f"a rate of {row['images']} images for {training} that are trained on"
     expected = {"training": [training, 0], "validation": [training, validation]}
     wrong = next((sample["counts"] for sample in samples if sample["counts"] != expected), None)
     return "" if wrong is None else f"images trained on and validated by the end of each part: {wrong} instead of {expected}"

@@ -48,10 +48,11 @@ def describe_files(paths: Iterable[str | Path], transforms: Iterable[str], image
         transforms: Names of the transforms, in order.
         images: A batch as it was handed over, of any layout: natural images are smooth and bright, random numbers are not.
     """
-    names = "\n".join(sorted(Path(path).name for path in paths))
+    names = sorted(Path(path).name for path in paths)
     return {
         "kind": "files",
-        "sha256": hashlib.sha256(names.encode()).hexdigest(),
+        "files": len(names),
+        "sha256": hashlib.sha256("\n".join(names).encode()).hexdigest(),
         "transforms": list(transforms),
         "images": len(images),
         "mean": float(images.mean()),

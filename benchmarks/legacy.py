@@ -154,6 +154,13 @@ class TrainingStep(LegacyTask):
         self.batches = endless((images, labels, np.ones(batch_size, np.float32)))
         self.run()
         self.evidence = {"source": source, "precision": [observed_dtype(model)], "metrics": metric_names(model)}
+        self.model = model
+        self.counted = count_images(model)
+
+    def count(self, result: tf.Tensor) -> int:
+        """Return how many more images the accuracy has counted."""
+        before, self.counted = self.counted, count_images(self.model)
+        return self.counted - before
 
     def run(self) -> tf.Tensor:
         return self.train(self.batches)["loss"]
@@ -169,13 +176,15 @@ class Data(LegacyTask):
         self.evidence = {"source": describe_generator(self.source, self.run()), "metrics": []}
 
     def run(self) -> np.ndarray:
-        found, largest = 0, np.empty(0)
+        self.found, largest = 0, np.empty(0)
         for number in range(len(self.source)):
             images, _ = self.source[number]
-            found += len(images)
+            self.found += len(images)
             largest = max(largest, images, key=len)
-        assert found == self.images
         return largest
+
+    def count(self, result: np.ndarray) -> int:
+        return self.found
 
 
 class Predict(LegacyTask):
@@ -228,17 +237,14 @@ class EpochMarks(tf.keras.callbacks.Callback):
         self._mark(0, 0)
 
     def on_test_begin(self, logs: Any = None) -> None:
-        self.trained = self._count()
+        self.trained = count_images(self.model)
         self._mark(self.trained, 0)
 
     def on_test_end(self, logs: Any = None) -> None:
-        self._mark(self.trained, self._count())
+        self._mark(self.trained, count_images(self.model))
 
     def on_train_end(self, logs: Any = None) -> None:
         self._mark(0, 0)
-
-    def _count(self) -> int:
-        return int(next(metric for metric in self.model.metrics if metric.name == "metrics/accuracy").count)
 
     def _mark(self, trained: int, validated: int) -> None:
         tf.test.experimental.sync_devices()
@@ -291,6 +297,11 @@ def endless(batch: tuple[np.ndarray, ...]) -> Iterator[Any]:
 def describe_generator(source: Any, images: np.ndarray) -> dict[str, Any]:
     """Return the evidence of a generator that has handed over these images."""
     return describe_files(source.images, transform_names(source.augment), images)
+
+
+def count_images(model: tf.keras.Model) -> int:
+    """Return how many images the accuracy of a compiled model has counted since it was emptied."""
+    return int(next(metric for metric in model.metrics if metric.name == "metrics/accuracy").count)
 
 
 def metric_names(model: tf.keras.Model) -> list[str]:

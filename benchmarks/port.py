@@ -169,6 +169,15 @@ class TrainingStep(PortTask):
         self.evidence = {"source": source, "precision": dtypes, "metrics": sorted(self.training.metrics["trained"].keys())}
         if self.device.type == "cuda":
             self.evidence["host_waits"] = find_host_waits(self.run)
+        self.counted = self._count_all()
+
+    def count(self, result: Tensor) -> int:
+        """Return on how many more images the training has counted a loss."""
+        before, self.counted = self.counted, self._count_all()
+        return self.counted - before
+
+    def _count_all(self) -> int:
+        return int(self.training.losses["trained"].images)
 
     def run(self) -> Tensor:
         with self.driver.autocast():
@@ -191,12 +200,14 @@ class Data(PortTask):
         self.evidence = {"source": describe_loader(self.loader, self.run()), "metrics": []}
 
     def run(self) -> Tensor:
-        found, largest = 0, torch.empty(0)
+        self.found, largest = 0, torch.empty(0)
         for images, _ in self.loader:
-            found += len(images)
+            self.found += len(images)
             largest = max(largest, images, key=len)
-        assert found == self.images
         return largest
+
+    def count(self, result: Tensor) -> int:
+        return self.found
 
 
 class Predict(PortTask):

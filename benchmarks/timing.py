@@ -6,7 +6,9 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-Sample = dict[str, Any]  # "s": seconds; "drain_s": seconds after the clock was stopped; "parts": seconds by name, of an epoch
+# "s": seconds; "drain_s": seconds after the clock was stopped; "images": counted in the result; of an epoch "parts", seconds by
+# name, and "counts" instead.
+Sample = dict[str, Any]
 Clock = Callable[[], float]
 Mark = tuple[float, int, int]  # seconds; images trained on and validated in the epoch until then
 
@@ -36,6 +38,10 @@ class Task:
 
     def fetch(self, result: Any) -> None:
         """Read the result on the host, which waits for it whatever `synchronize` did."""
+
+    def count(self, result: Any) -> int:
+        """Return the number of images that the last call has worked on, counted in what it returned or left behind."""
+        return len(result)
 
     def warm_up(self) -> list[Sample]:
         """Work until two times in a row are alike; return what is thrown away."""
@@ -68,7 +74,8 @@ def take_sample(task: Task, clock: Clock = time.perf_counter) -> Sample:
     task.synchronize()
     stop = clock()
     task.fetch(result)
-    return {"s": stop - start, "drain_s": clock() - stop}
+    drained = clock()
+    return {"s": stop - start, "drain_s": drained - stop, "images": task.count(result)}
 
 
 def is_stable(before: float, after: float) -> bool:
@@ -119,6 +126,9 @@ class Slowed(Task):
 
     def fetch(self, result: Any) -> None:
         self.task.fetch(result)
+
+    def count(self, result: Any) -> int:
+        return self.task.count(result)
 
     def close(self) -> None:
         self.task.close()

@@ -19,13 +19,13 @@ FILES = [f"/data/images/{number}.jpg" for number in range(40)]
 NATURAL = np.linspace(0.45, 1.0, 8 * 30 * 40 * 3, dtype=np.float32).reshape(8, 30, 40, 3)  # bright and smooth
 NOISE = np.random.default_rng(17).random(NATURAL.shape, dtype=np.float32)
 TRAINING, VALIDATION, BATCH = 40, 12, 8
-PROBABILITIES = [[0.7, 0.2, 0.1], [0.1, 0.6, 0.3]]
+PROBABILITIES = [[0.7, 0.2, 0.1], [0.1, 0.6, 0.3]]  # of two images, which come again
 
 
-def make_samples(seconds: float, rounds: int, samples: int, seed: int) -> list[list[dict[str, Any]]]:
+def make_samples(seconds: float, rounds: int, samples: int, seed: int, images: int = BATCH) -> list[list[dict[str, Any]]]:
     """Return blocks of samples that differ by a thousandth."""
     noise = np.random.default_rng(seed).uniform(0.999, 1.001, (rounds, samples))
-    return [[{"s": seconds * value, "drain_s": 2e-6} for value in block] for block in noise.tolist()]
+    return [[{"s": seconds * value, "drain_s": 2e-6, "images": images} for value in block] for block in noise.tolist()]
 
 
 def make_row(name: str, evidence: dict[str, Any], blocks: list[list[dict[str, Any]]], images: int = BATCH) -> Row:
@@ -38,7 +38,8 @@ def make_row(name: str, evidence: dict[str, Any], blocks: list[list[dict[str, An
         "about": {
             "versions": {"numpy": "2.0"}, "threads": 2, "device": "cpu", "flags": {"tf32": precision == "tf32", "onednn": True},
         },
-        "warm_up": [{"s": 5 * blocks[0][0]["s"], "drain_s": 1e-6}, blocks[0][0]], "blocks": blocks, "evidence": evidence,
+        "warm_up": [{"s": 5 * blocks[0][0]["s"], "drain_s": 1e-6, "images": images}, blocks[0][0]],
+        "blocks": blocks, "evidence": evidence,
     }  # fmt: skip
 
 
@@ -61,10 +62,14 @@ def make_compute(task: str = "training_step", batch: int = BATCH, **seconds: flo
         }  # fmt: skip
         if task == "training_step" and name.startswith("port"):
             evidence["host_waits"] = []
-        if task == "forward":
-            evidence["probabilities"] = [list(row) for row in PROBABILITIES]
-        rows.append(make_row(name, evidence, make_samples(value, rounds=4, samples=3, seed=number), images=batch))
+        if task in ("forward", "predict"):
+            evidence["probabilities"] = make_probabilities(batch)
+        rows.append(make_row(name, evidence, make_samples(value, rounds=4, samples=3, seed=number, images=batch), images=batch))
     return make_comparison("compute", task, rows, batch_size=batch)
+
+
+def make_probabilities(images: int = BATCH) -> list[list[float]]:
+    return [list(PROBABILITIES[image % 2]) for image in range(images)]
 
 
 def make_epochs(*names: str, training: float = 4.0, validation: float = 1.0, keeping: float = 0.5) -> Comparison:
@@ -91,7 +96,12 @@ def make_self(again: float = 1.0, slower: float = 1.05) -> Comparison:
     """Return the port against itself, and against itself with a planted slowdown of 5 %; seconds as given."""
     rows = []
     for number, (name, value) in enumerate({"port": 1.0, "port again": again, "port, 5 % slower": slower}.items()):
-        evidence = {"source": describe_batch(NATURAL), "metrics": [], "precision": ["float32"], "probabilities": PROBABILITIES}
+        evidence = {
+            "source": describe_batch(NATURAL),
+            "metrics": [],
+            "precision": ["float32"],
+            "probabilities": make_probabilities(),
+        }
         rows.append(make_row(name, evidence, make_samples(value, rounds=16, samples=8, seed=number)))
     rows[2]["options"] = {"slowdown": 0.05}
     return {**make_comparison("self", "forward", rows, batch_size=BATCH), "image_size": [96, 128]}

@@ -1,4 +1,4 @@
-"""Seven ways in which benchmarks deceive: each is planted, found by its own check and by no other, and gets no ratio."""
+"""Ten ways in which benchmarks deceive: each is planted, found by its own check and by no other, and gets no ratio."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Callable, Iterator
 from itertools import chain
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +14,8 @@ import pytest
 from benchmarks.audit import FAIL, PASS, audit
 from benchmarks.inputs import describe_batch, describe_files
 from benchmarks.plan import PLANTED_SLOWDOWN
+from benchmarks.report import render
+from benchmarks.results import read_results
 from benchmarks.summary import Row as Shown
 from benchmarks.summary import make_rows
 from tests.benchmarks.comparisons import (
@@ -34,17 +37,77 @@ from tests.benchmarks.comparisons import (
 )
 
 PORT = "port fp32"
+MEASURED = Path(__file__).parents[2] / "benchmarks" / "measured"
 
 
 def make_gpu_compute() -> Comparison:
     return move_to_gpu(make_compute())
 
 
-ALWAYS = ("synchronised", "warmed up", "same metrics", "same data", "same kind of device")
+def make_predict() -> Comparison:
+    """Ten images are predicted in batches of eight."""
+    comparison = make_compute("predict", 10)
+    comparison["options"]["batch_size"] = 8
+    for row in comparison["contestants"]:
+        row["evidence"]["source"] = describe_files(FILES[:10], TRANSFORMS, NATURAL)
+    return comparison
+
+
+def make_data() -> Comparison:
+    comparison = make_predict()
+    for row in comparison["contestants"]:
+        del row["evidence"]["probabilities"]
+    return {**comparison, "task": "data"}
+
+
+ALWAYS = ("all samples", "synchronised", "warmed up", "same metrics", "same data", "same kind of device")
 
 
 def samples_of(row: Row) -> Iterator[dict[str, Any]]:
     return chain.from_iterable(row["blocks"])
+
+
+def batches_times_batch_size(row: Row) -> None:
+    """Ten images in batches of eight are not sixteen."""
+    row["images"] = 16
+
+
+def fewer_probabilities(row: Row) -> None:
+    del row["evidence"]["probabilities"][-1]
+
+
+def no_probabilities(row: Row) -> None:
+    del row["evidence"]["probabilities"]
+
+
+def last_batch_left_out(row: Row) -> None:
+    """The rate counts ten images, and a call predicts eight."""
+    for sample in samples_of(row):
+        sample["images"] = 8
+
+
+def one_call_counted_less(row: Row) -> None:
+    row["blocks"][2][1]["images"] -= 1
+
+
+def not_counted(row: Row) -> None:
+    for sample in samples_of(row):
+        del sample["images"]
+
+
+def half_a_batch_everywhere(row: Row) -> None:
+    """The whole contestant agrees with itself: only the batch that was asked for tells."""
+    row["images"] //= 2
+    for sample in samples_of(row):
+        sample["images"] = row["images"]
+
+
+def a_round_is_missing(row: Row) -> None:
+    del row["blocks"][-1]
+
+
+def rate_with_validation(row: Row) -> None:
+    row["images"] = TRAINING + VALIDATION
 
 
 def not_waited_for(row: Row) -> None:
@@ -86,7 +149,7 @@ def unknown_images(row: Row) -> None:
 
 
 def other_files(row: Row) -> None:
-    row["evidence"]["source"] = describe_files(FILES[:-1], TRANSFORMS, NATURAL)
+    row["evidence"]["source"] = describe_files(["/data/images/other.jpg", *FILES[1:]], TRANSFORMS, NATURAL)
 
 
 def resident_instead_of_files(row: Row) -> None:
@@ -146,12 +209,23 @@ def reads_the_loss(row: Row) -> None:
 
 Plant = Callable[[Row], None]
 STEP: dict[str, tuple[Plant, ...]] = {
+    "all samples": (a_round_is_missing,),
+    "images counted": (batches_times_batch_size, one_call_counted_less, not_counted, half_a_batch_everywhere),
     "synchronised": (not_waited_for, late_once),
     "warmed up": (compiled_in_the_first_sample, not_warmed_up),
     "same metrics": (fewer_metrics, no_metrics),
     "same data": (other_images, synthetic_tensors, unknown_images),
     "same kind of device": (computed_elsewhere,),
     "precision": (bfloat16, no_convolution, tf32_on),
+}
+PREDICT: dict[str, tuple[Plant, ...]] = {
+    "images counted": (
+        batches_times_batch_size, fewer_probabilities, no_probabilities, last_batch_left_out, one_call_counted_less,
+        not_counted,
+    ),
+}  # fmt: skip
+DATA: dict[str, tuple[Plant, ...]] = {
+    "images counted": (batches_times_batch_size, last_batch_left_out, one_call_counted_less, not_counted),
 }
 STEP_ON_A_GPU: dict[str, tuple[Plant, ...]] = {"no host waits": (reads_the_loss,)}
 EPOCH: dict[str, tuple[Plant, ...]] = {
@@ -163,12 +237,15 @@ EPOCH: dict[str, tuple[Plant, ...]] = {
     "precision": (bfloat16, tf32_on),
     "validation apart": (
         validation_before_the_end_of_training, trained_in_the_validation_part, half_validated, smaller_epoch,
+        rate_with_validation,
     ),
 }  # fmt: skip
 MISTAKES = [
     pytest.param(make, check, plant, id=f"{task}: {plant.__name__}")
     for task, make, planted in (
         ("step", make_compute, STEP),
+        ("predict", make_predict, PREDICT),
+        ("data", make_data, DATA),
         ("step on a GPU", make_gpu_compute, STEP_ON_A_GPU),
         ("epoch", make_epochs, EPOCH),
     )
@@ -194,9 +271,9 @@ def test_what_is_fair_passes_every_check(make: Callable[[], Comparison], waits: 
     assert {check.verdict for check in audit(comparison)} == {PASS}
     assert {check.found for check in audit(comparison)} == {"as it should be"}
     assert checks_of(comparison) == {
-        "legacy fp32": [*ALWAYS, "precision"],
-        "port fp32": [*ALWAYS, "precision", *waits],
-        "port bf16": [*ALWAYS, "precision", *waits],
+        "legacy fp32": [*ALWAYS, "precision", "images counted"],
+        "port fp32": [*ALWAYS, "precision", "images counted", *waits],
+        "port bf16": [*ALWAYS, "precision", "images counted", *waits],
     }
     ratios = {name: row.ratio for name, row in shown(comparison).items()}
     assert ratios["legacy fp32"] is None
@@ -270,6 +347,72 @@ def test_a_base_that_is_unlike_the_others_is_compared_with_nobody(plant: Plant):
     assert {row.ratio for row in shown(comparison).values()} == {None}
 
 
+def test_images_are_said_in_numbers():
+    """Ten images in two batches of eight: 16 a call would make the rate 1.6 times what it is."""
+
+    def found(plant: Plant) -> tuple[str, float | None, float | None]:
+        comparison = make_predict()
+        row = find(comparison, PORT)
+        row["blocks"] = [[{**sample, "s": 0.5} for sample in block] for block in row["blocks"]]
+        plant(row)
+        (failed,) = (check for check in audit(comparison) if check.verdict == FAIL)
+        shown_row = shown(comparison)[PORT]
+        return failed.found, shown_row.rate, shown_row.ratio
+
+    assert shown(make_predict())[PORT].rate == pytest.approx(20.0, rel=0.01)
+    assert found(batches_times_batch_size) == ("16 a call, but 10 of the base", 32.0, None)
+    assert found(fewer_probabilities) == ("10 a call, but 9 of the probabilities", 20.0, None)
+    assert found(last_batch_left_out) == ("10 a call, but 8 of the samples", 20.0, None)
+    assert found(not_counted) == ("10 a call, but None of the samples", 20.0, None)
+
+
+def test_all_contestants_alike_are_no_proof():
+    """The same mistake in both drivers: they agree, and what was counted tells."""
+    comparison = make_predict()
+    for row in comparison["contestants"]:
+        batches_times_batch_size(row)
+    assert failures(comparison) == {("images counted", row["name"]) for row in comparison["contestants"]}
+
+
+def test_files_that_nobody_predicts_are_missed():
+    """Both drivers leave the last batch out, of two images: they agree with each other, and with their probabilities."""
+    comparison = make_predict()
+    for row in comparison["contestants"]:
+        last_batch_left_out(row)
+        row["images"] = 8
+        del row["evidence"]["probabilities"][8:]
+    failed = {check.contestant: check.found for check in audit(comparison) if check.verdict == FAIL}
+    assert failed == {row["name"]: "8 a call, but 10 of the files" for row in comparison["contestants"]}
+
+
+def test_files_that_nobody_trains_on_are_missed():
+    comparison = make_epochs()
+    for row in comparison["contestants"]:
+        smaller_epoch(row)
+    failed = {check.contestant: check.found for check in audit(comparison) if check.verdict == FAIL}
+    assert failed == {row["name"]: "32 images that are trained on, of 40 files" for row in comparison["contestants"]}
+
+
+@pytest.mark.parametrize(("make", "judged"), [(make_compute, True), (make_predict, True), (make_data, False)])
+def test_results_from_before_samples_were_counted_are_judged_by_what_they_have(make: Callable[[], Comparison], judged: bool):
+    comparison = make()
+    for row in comparison["contestants"]:
+        not_counted(row)
+    assert (failures(comparison) == set()) == judged
+    batches_times_batch_size(find(comparison, PORT))
+    assert ("images counted", PORT) in failures(comparison)
+
+
+@pytest.mark.parametrize("path", sorted(MEASURED.glob("*.json")), ids=lambda path: path.stem)
+def test_what_was_measured_before_can_still_be_read(path: Path):
+    results = read_results(path)
+    checks = [check for comparison in results["comparisons"] for check in audit(comparison)]
+    assert checks
+    counted = [check for check in checks if check.check in ("images counted", "all samples")]
+    assert {check.verdict for check in counted} == {PASS}
+    assert render(results)
+
+
 def test_what_failed_is_said_in_numbers():
     def found(plant: Plant, make: Callable[[], Comparison] = make_compute) -> str:
         comparison = make()
@@ -324,7 +467,9 @@ def test_evidence_that_is_missing_does_not_pass(make: Callable[[], Comparison], 
 def test_the_port_against_itself():
     """The same is the same at 99.9 %, and 5 % are seen: the two checks are beside the usual ones."""
     comparison = make_self()
-    checks = {check.check: check for check in audit(comparison) if check.check not in (*ALWAYS, "precision")}
+    checks = {check.check: check for check in audit(comparison) if check.contestant != "port"}
+    for name in (*ALWAYS, "precision", "images counted"):
+        assert checks.pop(name).verdict == PASS
     assert {name: (check.contestant, check.verdict) for name, check in checks.items()} == {
         "same as itself": ("port again", PASS),
         "slowdown seen": ("port, 5 % slower", PASS),

@@ -138,7 +138,7 @@ def test_what_takes_twice_as_long_is_half_as_fast(measure: Measure):
     assert port.ratio.value == pytest.approx(2.0, rel=0.15)
     assert port.rate == pytest.approx(4 / 0.02, rel=0.25)
     text = render(make_results(found))
-    assert "of 12 checks passed." in text
+    assert "16 of 16 checks passed." in text
 
 
 def test_processes_are_shared_by_side_precision_and_word_and_end(measure: Measure):

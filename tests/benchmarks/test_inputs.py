@@ -40,7 +40,7 @@ def test_a_batch_is_told_by_its_bytes_whatever_its_strides():
 def test_files_are_told_by_their_names_in_any_order_and_any_layout():
     found = describe_files(["/a/2.jpg", Path("/b/1.jpg")], iter(["Resize", "Flip"]), IMAGES)
     assert found == {
-        "kind": "files", "sha256": hashlib.sha256(b"1.jpg\n2.jpg").hexdigest(), "transforms": ["Resize", "Flip"],
+        "kind": "files", "files": 2, "sha256": hashlib.sha256(b"1.jpg\n2.jpg").hexdigest(), "transforms": ["Resize", "Flip"],
         "images": len(IMAGES), "mean": pytest.approx(sum(IMAGES.ravel().tolist()) / 180, rel=1e-5),
         "deviation": pytest.approx(np.sqrt((IMAGES.astype(np.float64) ** 2).mean() - IMAGES.astype(np.float64).mean() ** 2)),
     }  # fmt: skip

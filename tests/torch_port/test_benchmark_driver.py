@@ -11,6 +11,7 @@ import pytest
 import torch
 
 pytest.importorskip("benchmarks", reason="a port that was retired has no benchmarks")
+from benchmarks.plan import GRADCAM_IMAGES
 from benchmarks.port import Driver, find_host_waits
 from tests.torch_port.opencv import needs_avx2
 from torch_port.model import ResNet50V2
@@ -31,7 +32,7 @@ def driver(data_set: Path, tmp_path: Path) -> Iterator[Driver]:
             "device": "cpu", "precision": "fp32", "scratch": tmp_path, "inputs": inputs,
         }
     )  # fmt: skip
-    made.write_inputs(inputs, [2, 4])
+    made.write_inputs(inputs, [2, 4, GRADCAM_IMAGES])
     yield made
     made.folder.cleanup()
 
@@ -69,6 +70,8 @@ def test_resident_batches_are_those_that_were_written(driver: Driver):
     assert forward.evidence["source"]["kind"] == "resident"
     assert "host_waits" not in step.evidence, "a CPU waits for nobody"
     assert np.allclose(np.sum(forward.evidence["probabilities"], axis=1), 1, atol=1e-6)
+    for task in (forward, step, driver.make_task("gradcam")):
+        assert [sample["images"] for sample in task.block(2)] == [task.images] * 2
 
 
 @needs_gpu
@@ -92,6 +95,7 @@ def test_every_file_is_read_for_the_data_path_and_for_predictions(driver: Driver
     data = driver.make_task("data", batch_size=4, workers=0, cached=True)
     predict = driver.make_task("predict", batch_size=4)
     assert (data.images, predict.images) == (6, 6)
+    assert [task.block(1)[0]["images"] for task in (data, predict)] == [6, 6]
     assert np.shape(predict.evidence["probabilities"]) == (6, 3)
     assert predict.evidence["source"]["sha256"] != data.evidence["source"]["sha256"]
     data.close()

@@ -149,6 +149,15 @@ def test_a_stopped_training_goes_on_with_more_patience(tmp_path: Path):
     assert tensors_of(module) == {7.0}
 
 
+def test_the_first_epoch_is_not_the_last_of_a_training_that_is_resumed_either(tmp_path: Path):
+    losses = [NAN, 0.5, 0.4, 0.6]
+    with pytest.raises(InputError, match="`validation loss` must be finite in some epoch"):
+        fit(tmp_path, losses, patience=1, epochs=1)
+    module, trainer, _ = fit(tmp_path, losses, patience=1, resume=True)
+    assert trainer.current_epoch == 4
+    assert tensors_of(module) == {2.0}
+
+
 def test_no_finite_loss_is_said(tmp_path: Path):
     with pytest.raises(InputError, match="`validation loss` must be finite in some epoch, got none in this training; give a"):
         fit(tmp_path, [NAN] * 6)

@@ -85,6 +85,15 @@ def test_what_is_not_a_number_in_an_h5_file_is_refused(tmp_path):
     }
 
 
+def test_states_of_random_numbers_are_no_weights(tmp_path):
+    """Keras 3 keeps them beside the weights of layers that draw, as whole numbers."""
+    with h5py.File(tmp_path / "w.h5", "w") as file:
+        file["layers/conv2d/vars/0"] = np.ones(2, "f4")
+        file["layers/dropout/seed_generator/vars/0"] = np.ones(2, "u4")
+    read = read_checkpoint(tmp_path / "w.h5")
+    assert (list(read.arrays), read.refused) == (["conv1_conv/kernel"], {})
+
+
 def test_text_among_numbered_weights_is_refused(tmp_path):
     with h5py.File(tmp_path / "w.h5", "w") as file:
         file["layers/conv2d/vars/0"] = "text"

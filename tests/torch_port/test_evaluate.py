@@ -6,6 +6,7 @@ import json
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from sklearn.metrics import accuracy_score, roc_auc_score
 
 from torch_port import evaluate
@@ -78,6 +79,14 @@ def test_a_probability_that_is_no_number_is_refused(data_set, checkpoint, factor
     )
 
 
+def test_one_class_without_a_number_is_enough_and_only_those_images_are_named():
+    probabilities = torch.tensor([[0.2, 0.3, 0.5], [torch.nan, 0.5, 0.5], [0.1, 0.2, torch.inf]])
+    with pytest.raises(InputError, match=r"got others for 2 images in split val; ") as caught:
+        evaluate.refuse_no_numbers(probabilities, ["a.jpg", "b.jpg", "c.jpg"], "val")
+    assert [line.removeprefix("  - ") for line in str(caught.value).splitlines()[1:]] == ["b.jpg", "c.jpg"]
+    evaluate.refuse_no_numbers(probabilities[:1], ["a.jpg"], "val")
+
+
 def test_what_is_undefined_becomes_null():
     assert evaluate.to_json(torch.tensor(torch.nan)) is None
     assert evaluate.to_json(torch.tensor(0.5)) == 0.5
@@ -95,6 +104,12 @@ def test_explanations_are_written_under_safe_names(tmp_path):
         assert file["image"].tolist() == ["a '<b> é 0.jpg", "a '<b> é 1.jpg"]
         assert file["raw"].shape == (2, 2, 3)
         assert file["predicted"].tolist() == [0, 1]
+
+
+def test_an_overlay_is_written_in_the_nearest_levels(tmp_path):
+    evaluate.write_overlay(tmp_path / "o", np.array([[[-0.01, 0.5, 1.01], [0.2, 0.999, 0.0]]]))
+    with Image.open(tmp_path / "o") as file:
+        assert (file.format, np.asarray(file).tolist()) == ("PNG", [[[0, 128, 255], [51, 255, 0]]])
 
 
 def test_a_gpu_that_is_not_there_is_refused(monkeypatch):

@@ -182,6 +182,16 @@ def test_samples_are_distinct_and_follow_the_seed(model64, data_set):
     assert np.array_equal(first.overlay, overlay)
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_an_image_that_is_drawn_again_is_passed_over(seed: int):
+    images = list("abcde")
+    np.random.seed(seed)  # noqa: NPY002 - the legacy's generator
+    draws = [images[np.random.randint(0, 5)] for _ in range(100)]  # noqa: NPY002
+    assert len(set(draws[:5])) < 5, "a draw that comes again"
+    np.random.seed(seed)  # noqa: NPY002
+    assert gradcam.choose_samples(images, 5) == list(dict.fromkeys(draws))
+
+
 @pytest.mark.parametrize("count", [0, 3])
 def test_more_samples_than_images_are_refused(model64, count):
     with pytest.raises(DataError, match=f"`samples` must be 1 to 2, the images there are, got {count} in --samples"):

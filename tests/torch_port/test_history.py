@@ -26,6 +26,15 @@ def test_a_loss_that_is_no_number_is_kept(tmp_path: Path):
     assert math.isnan(read_history(tmp_path / "history.json")["val_loss"][0])
 
 
+def test_who_reads_the_file_before_reads_it_to_its_end(tmp_path: Path):
+    """The new file takes the name; the old one is not written to."""
+    path = tmp_path / "history.json"
+    write_history(path, {"loss": [1.0]})
+    with path.open() as reader:
+        write_history(path, {"loss": [2.0]})
+        assert json.load(reader) == {"loss": [1.0]}
+
+
 def test_the_file_before_stays_until_the_new_one_is_whole(tmp_path: Path):
     path = tmp_path / "history.json"
     write_history(path, HISTORY)

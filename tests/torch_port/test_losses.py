@@ -72,6 +72,15 @@ def test_sums_of_an_epoch_lose_no_digits():
     assert epoch.compute().item() == pytest.approx(float(np.float32(0.1)), rel=1e-12)
 
 
+def test_an_epoch_keeps_no_graph():
+    """With the graphs of all its batches, an epoch would hold all its activations."""
+    epoch = EpochLoss()
+    epoch.update(torch.ones((), requires_grad=True) * 2, 3)
+    assert not epoch.total.requires_grad
+    assert epoch.total.grad_fn is None
+    assert epoch.compute().item() == 2
+
+
 def test_a_new_epoch_starts_from_nothing():
     epoch = EpochLoss()
     epoch.update(torch.tensor(9.0), 4)

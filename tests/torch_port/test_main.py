@@ -5,13 +5,20 @@ from __future__ import annotations
 import csv
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from safetensors import safe_open
 
+from torch_port import evaluate, gradcam, predict
+from torch_port import precision as precision_module
 from torch_port.__main__ import main
+from torch_port.data import make_loaders
+from torch_port.errors import InputError
+from torch_port.weights import load_checkpoint
 
 SMALL = ("--image-scale", "0.05")
 
@@ -46,6 +53,45 @@ def test_gradcam(checkpoint, data_set, tmp_path, capsys):
     assert len(list(tmp_path.glob("*.png"))) == 2
     assert (tmp_path / "raw_maps.npz").is_file()
     assert "wrote 2 overlays" in capsys.readouterr().out
+
+
+def test_the_options_of_gradcam_reach_its_maps(checkpoint, data_set, tmp_path):
+    """Which images, which layer, which threshold: each as the functions give it, which have tests of their own."""
+    options = ["--data", str(data_set), "--checkpoint", str(checkpoint), "--splits", "val,test", "--device", "cpu", *SMALL]
+    choice = ["--samples", "2", "--seed", "4", "--layer", "conv4.block5.conv3", "--mask-thresh", "0.7"]
+    assert main(["gradcam", *options, *choice, "--out", str(tmp_path)]) == 0
+    loaders, _ = make_loaders(data_set, "20x", "published", splits=["val", "test"])
+    paths = [path for name in ("val", "test") for path in loaders[name].dataset.images]
+    np.random.seed(4)  # noqa: NPY002 - the legacy's generator
+    chosen = list(dict.fromkeys(paths[np.random.randint(0, 6)] for _ in range(50)))[:2]  # noqa: NPY002
+    model = evaluate.prepare_model(load_checkpoint(checkpoint), torch.device("cpu"))
+    with np.load(tmp_path / "raw_maps.npz", allow_pickle=False) as file:
+        assert file["image"].tolist() == [Path(path).name for path in chosen]
+        for number, path in enumerate(chosen):
+            expected = gradcam.explain_image(model, path, (60, 80), mask_thresh=0.7, layer="conv4.block5.conv3")
+            assert file["raw"].shape[1:] == expected.raw.shape == (4, 5), "of the layer, which has twice the default's rows"
+            assert np.array_equal(file["raw"][number], expected.raw)
+            assert file["predicted"][number] == expected.predicted
+            with Image.open(tmp_path / f"{number:03d}_{Path(path).stem}.png") as overlay:
+                assert np.array_equal(np.asarray(overlay), np.uint8(np.round(255 * np.clip(expected.overlay, 0, 1))))
+
+
+@pytest.mark.parametrize("command", ["evaluate", "predict"])
+def test_the_precision_reaches_the_network(command, checkpoint, data_set, tmp_path, monkeypatch):
+    """TF32 is of GPUs: here the command ends as soon as the network is to be prepared for it."""
+    asked = []
+
+    def prepare(model, device, *, precision="32-true"):
+        asked.append((str(device), precision))
+        raise InputError("enough")
+
+    for module in (evaluate, predict, precision_module):
+        monkeypatch.setattr(module, "check_precision", lambda *_: None)
+    monkeypatch.setattr(evaluate, "prepare_model", prepare)
+    data = [str(data_set / "images")] if command == "predict" else ["--data", str(data_set)]
+    options = ["--checkpoint", str(checkpoint), "--out", str(tmp_path / "out"), "--device", "cpu", *SMALL]
+    assert main([command, *data, *options, "--precision", "tf32"]) == 2
+    assert asked == [("cpu", "tf32")]
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ from torch_port.__main__ import main
 from torch_port.errors import InputError
 from torch_port.inference import make_predictor
 from torch_port.predict import find_images, make_visible
-from torch_port.prediction_table import begin_table
+from torch_port.prediction_table import begin_table, open_table
 from torch_port.weights import load_checkpoint, write_safetensors
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -81,6 +81,16 @@ def test_the_numbers_are_those_of_evaluate_and_of_the_model_in_float64(data_set,
             exact = model64.probabilities(image)[0].tolist()
         assert found[path.name] == pytest.approx(evaluated[path.name], abs=1e-6)
         assert found[path.name] == pytest.approx(exact, abs=1e-6)
+
+
+@pytest.mark.parametrize("scale", [0.04, 0.08])
+def test_images_have_the_size_that_was_asked_for(folder, checkpoint, model64, tmp_path, scale):
+    assert main([*words_of(folder, checkpoint, tmp_path / "p.csv"), "--image-scale", str(scale), "--batch-size", "5"]) == 0
+    found = read_predictions(tmp_path / "p.csv")
+    with Image.open(folder / NAMES[0]) as file, torch.no_grad():
+        levels = cv2.resize(np.asarray(file), (int(1600 * scale), int(1200 * scale))) / 255
+        exact = model64.probabilities(torch.from_numpy(levels).permute(2, 0, 1)[None])[0].tolist()
+    assert found[NAMES[0]] == pytest.approx(exact, abs=1e-6)
 
 
 def test_names_may_be_anything_that_a_row_can_hold(predicted):
@@ -353,6 +363,8 @@ SETTINGS = {"arch": "resnet50v2"}
         ("image,aca,nor\n", SETTINGS, r"got the header ['image', 'aca', 'nor'] in "),
         ("", SETTINGS, "got the header None"),
         ("image,aca,nor,scc\na.jpg,1,0\nb.jpg,1,0,0\n", SETTINGS, "got the row ['a.jpg', '1', '0']"),
+        ("image,aca,nor,scc\na.jpg,0.50,0.25,0.25\n", SETTINGS, "got the row ['a.jpg', '0.50', '0.25', '0.25']"),
+        ("image,aca,nor,scc\na.jpg,0.5,0.25,1.25\n", SETTINGS, "got the row ['a.jpg', '0.5', '0.25', '1.25']"),
         (b"image,aca,nor,scc\n\xff.jpg,1,0,0\n", SETTINGS, "'utf-8' codec can't decode"),
     ],
 )
@@ -366,6 +378,15 @@ def test_a_file_of_another_kind_is_refused(table, beside, message, tmp_path):
         begin_table(out, SETTINGS, [])
     assert message in caught.value.text()
     assert caught.value.text().endswith("choose another --out")
+    assert contents_of(tmp_path) == before
+
+
+def test_a_table_without_rows_that_was_there_before_stays(tmp_path):
+    out = tmp_path / "p.csv"
+    begin_table(out, SETTINGS, [])
+    before = contents_of(tmp_path)
+    with pytest.raises(KeyboardInterrupt), open_table(out, SETTINGS, []):
+        raise KeyboardInterrupt
     assert contents_of(tmp_path) == before
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import shutil
@@ -17,11 +18,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from PIL import Image
 from safetensors import safe_open
+from sklearn.metrics import classification_report
 
 from tests.torch_port.command_processes import start, wait_until
 from tests.torch_port.opencv import needs_avx2
-from torch_port import data, evaluate, image_cache, train_command
+from torch_port import data, evaluate, figures, image_cache, train_command
 from torch_port.__main__ import main, make_parser
 from torch_port.errors import InputError, WeightsError
 from torch_port.image_cache import IMAGE_BYTES
@@ -89,8 +92,29 @@ def test_the_best_weights_give_the_figures(trained: Path, data_set: Path, tmp_pa
     assert main(["evaluate", *options]) == 0
     for name in ("metrics.json", "predictions.csv"):
         assert (tmp_path / name).read_text() == (trained / name).read_text()
+
+
+def pixels_of(figure: Any) -> np.ndarray:
+    file = io.BytesIO()
+    figure.savefig(file, format="png")
+    return np.asarray(Image.open(file))
+
+
+def test_report_and_pictures_are_of_the_test_images(trained: Path, data_set: Path):
+    """The report from the table of predictions, which says what was predicted, and from the names of files: what is true."""
+    loaders, names = data.make_loaders(data_set, "20x", "published", splits=["test"])
+    table = pd.read_csv(trained / "predictions.csv").set_index("image")
+    rows = [Path(path).name for path in loaders["test"].dataset.images]
+    true = [name.partition("_")[0] for name in rows]
+    predicted = table.loc[rows, names].idxmax(axis=1)
     report = (trained / "classification_report.txt").read_text()
-    assert report.split()[:5] == ["precision", "recall", "f1-score", "support", "aca"]
+    assert report == classification_report(true, predicted, labels=names, zero_division=0)
+    matrix = json.loads((trained / "metrics.json").read_text())["test"]["confusion_matrix"]
+    history = json.loads((trained / "history.json").read_text())
+    for name, figure in (
+        ("confusion_matrix.png", figures.plot_confusion(matrix, names)), ("curves.png", figures.plot_metrics(history)),
+    ):  # fmt: skip
+        assert np.array_equal(np.asarray(Image.open(trained / name)), pixels_of(figure)), name
 
 
 def test_the_weights_say_where_they_come_from(trained: Path):
@@ -172,7 +196,11 @@ def test_killed_twice_it_ends_as_if_never_interrupted(trained: Path, data_set: P
         assert not (out / "decoded_images").exists()
     said = capsys.readouterr().out.splitlines()
     assert said[0] == f"resumed in {out}: {EPOCHS} whole epochs, goes on with epoch {EPOCHS}"
-    assert said[1].startswith("best epoch: ")
+    losses = json.loads((out / "history.json").read_text())["val_loss"]
+    best = min(range(EPOCHS), key=losses.__getitem__)
+    assert said[1] == f"best epoch: {best} of 0 to {EPOCHS - 1}, validation loss {losses[best]:.4f}"
+    accuracy = {name: part["accuracy"] for name, part in json.loads((out / "metrics.json").read_text()).items()}
+    assert said[2:4] == [f"{name}: accuracy {accuracy[name]:.4f} on 3 images" for name in ("val", "test")]
     assert said[-1].endswith(f"to {out}")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from argparse import Namespace
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,8 @@ from lightning.pytorch.utilities import rank_zero_only
 
 from torch_port.__main__ import make_parser
 from torch_port.errors import InputError
-from torch_port.train_settings import FIXED_SETTINGS, SETTINGS, recorded_settings, settle_seed
+from torch_port.names import SPLITS
+from torch_port.train_settings import FIXED_SETTINGS, SETTINGS, hash_images, recorded_settings, settle_seed
 
 GIVEN = ["--image-scale", "0.05", "--weights", "none", "--batch-size", "4"]
 OTHER = {
@@ -126,6 +128,23 @@ def test_a_training_that_is_refused_leaves_only_what_it_has_trained(tmp_path: Pa
     with pytest.raises(InputError, match="bad image"), recorded_settings(tmp_path, options, IMAGES):
         raise InputError("bad image")
     assert (tmp_path / SETTINGS).is_file() == has_epochs
+
+
+def test_the_hash_of_the_images_is_of_what_each_split_holds_in_its_order(tmp_path: Path):
+    files = [str(tmp_path / name) for name in "abc"]
+    for number, path in enumerate(files):
+        Path(path).write_bytes(number * b"x")
+
+    def hash_of(labels: Sequence[int] = (0, 1, 2), order: Sequence[int] = (0, 1, 2), names: Sequence[str] = SPLITS[:2]) -> str:
+        images, kept = [files[index] for index in order], [labels[index] for index in order]
+        parts = zip(names, ((images[:2], kept[:2]), (images[2:], kept[2:])), strict=True)
+        return hash_images({name: Namespace(dataset=Namespace(images=part, labels=of)) for name, (part, of) in parts})
+
+    known = hash_of()
+    assert hash_of() == known
+    others = [hash_of((0, 2, 2)), hash_of(order=(1, 0, 2)), hash_of(order=(0, 2, 1)), hash_of(names=SPLITS[1:])]
+    Path(files[1]).write_bytes(b"longer")
+    assert len({known, *others, hash_of()}) == 6
 
 
 def test_further_processes_find_the_settings_of_the_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

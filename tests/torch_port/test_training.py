@@ -25,6 +25,7 @@ from safetensors.torch import load_file
 from torch_port.checkpoint_io import SafetensorsIO
 from torch_port.errors import InputError, WeightsError
 from torch_port.training import BEST_WEIGHTS, HISTORY, LAST_CHECKPOINT, train_model
+from torch_port.training_module import ClassifierTraining
 
 SCRIPT = Path(__file__).with_name("small_training.py")
 REPOSITORY = SCRIPT.parents[2]
@@ -155,6 +156,21 @@ def test_every_epoch_drops_out_and_sees_each_image_once(small: ModuleType, tmp_p
     assert notes.dropout == [True] * 4
     assert [sorted(epoch) for epoch in notes.images] == [list(range(7))] * 2
     assert notes.images[0] != notes.images[1]
+
+
+def test_with_a_seed_no_epoch_and_no_batch_drops_the_units_of_another(small: ModuleType, tmp_path: Path):
+    network = torch.nn.Sequential(torch.nn.Dropout(0.5), torch.nn.Linear(small.SIZE, small.CLASSES))
+    training, masks = ClassifierTraining(network, small.WEIGHTS, learning_rate=0.05, seed=11), []
+
+    def keep(module: torch.nn.Module, inputs: tuple[torch.Tensor], outputs: torch.Tensor) -> None:
+        masks.extend([(outputs == 0)[:, 1:].tolist()] if module.training else [])  # the first number may be 0 itself
+
+    network[0].register_forward_hook(keep)
+    fit(small, tmp_path, training=training, epochs=4)
+    rows = [tuple(row) for mask in masks for row in mask]
+    assert len(rows) == 4 * small.TRAIN
+    assert len(set(map(str, masks))) == len(masks) == 4 * 2
+    assert sum(map(sum, rows)) / (len(rows) * (small.SIZE - 1)) == pytest.approx(0.5, abs=0.1)
 
 
 def test_the_logs_are_the_history(small: ModuleType, tmp_path: Path):

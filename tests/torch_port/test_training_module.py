@@ -79,6 +79,19 @@ def test_dropout_depends_on_the_seed_and_the_batch_alone(batches):
     assert masks(None)[1] != masks(None)[2]
 
 
+def test_every_epoch_and_every_process_drops_other_units(monkeypatch):
+    place = {"current_epoch": 0, "global_rank": 0}
+    for name in place:
+        monkeypatch.setattr(ClassifierTraining, name, property(lambda self, name=name: place[name]))
+    module, seen = ClassifierTraining(nn.Dropout(0.5), WEIGHTS, seed=5), set()
+    module.model.register_forward_hook(lambda _, inputs, outputs: seen.add(tuple((outputs == 0).flatten().tolist())))
+    for place["current_epoch"] in range(3):
+        for place["global_rank"] in range(2):
+            for index in range(3):
+                module.training_step((torch.ones(9, 3), torch.eye(3).repeat(3, 1)), index)
+    assert len(seen) == 3 * 2 * 3
+
+
 def test_a_network_that_has_diverged_is_counted(batches):
     module = ClassifierTraining(nn.Identity(), WEIGHTS)
     logits, labels = batches[0]

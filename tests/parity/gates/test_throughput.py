@@ -24,6 +24,7 @@ from tests.benchmarks.comparisons import (
     leave_out,
     make_compute,
     make_epochs,
+    make_probabilities,
     make_results,
     make_self,
     move_to_gpu,
@@ -150,19 +151,20 @@ def test_what_is_exact_must_be_as_near_as_float32_is_anywhere(tmp_path: Path, sh
     result = judge(tmp_path, forward(share * PROBABILITIES.value))
     check = find_check(result, "throughput/fp32/forward/port-fp32-batch8/probabilities")
     assert (check.verdict, result.verdict) == (verdict, verdict)
-    assert (check.limit, check.reason, check.n) == (PROBABILITIES.value, PROBABILITIES.reason, 2)
+    assert (check.limit, check.reason, check.n) == (PROBABILITIES.value, PROBABILITIES.reason, 8)
     assert check.observed == pytest.approx(share * PROBABILITIES.value, rel=1e-3, abs=1e-12)
-    assert check.worst == f"image {2 if share else 1} of 2; decisions changed: 0"
+    assert check.worst == f"image {2 if share else 1} of 8; decisions changed: 0"
 
 
 def test_a_compiled_predictor_is_held_to_the_same_limit(tmp_path: Path):
     comparison = forward(0.0)
     compiled: dict[str, Any] = {**find(comparison, "port fp32"), "name": "port fp32 compiled"}
-    compiled["evidence"] = {**compiled["evidence"], "probabilities": [[0.7, 0.2, 0.1], [0.1, 0.3, 0.6]]}
+    compiled["evidence"] = {**compiled["evidence"], "probabilities": make_probabilities()}
+    compiled["evidence"]["probabilities"][1] = [0.1, 0.3, 0.6]
     comparison["contestants"].append(compiled)
     result = judge(tmp_path, comparison)
     check = find_check(result, "throughput/fp32/forward/port-fp32-compiled-batch8/probabilities")
-    assert (check.verdict, check.worst) == (Verdict.FAIL, "image 2 of 2; decisions changed: 1")
+    assert (check.verdict, check.worst) == (Verdict.FAIL, "image 2 of 8; decisions changed: 1")
     assert result.verdict is Verdict.FAIL
 
 
@@ -172,7 +174,7 @@ def test_bfloat16_informs(tmp_path: Path):
     assert (check.verdict, check.limit) == (Verdict.PASS, None)
     assert "informs, decides nothing: bf16 has 8 significant bits" in check.reason
     assert check.observed == pytest.approx(0.4)
-    assert check.worst == "image 2 of 2; decisions changed: 1"
+    assert check.worst == "image 2 of 8; decisions changed: 1"
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
@@ -181,7 +183,7 @@ def test_what_is_no_number_fails_in_every_precision(tmp_path: Path, precision: s
     result = judge(tmp_path, forward(value, precision))
     check = find_check(result, f"throughput/{precision}/forward/port-{precision}-batch8/probabilities")
     assert (check.verdict, result.verdict) == (Verdict.FAIL, Verdict.FAIL)
-    assert check.worst.startswith("image 2 of 2; ")
+    assert check.worst.startswith("image 2 of 8; ")
     assert check.reason == "a probability is no number"
 
 
