@@ -40,8 +40,8 @@ from parity.verdict import Check, GateResult, Verdict
 from parity.workspace import Workspace
 
 TABLES: Mapping[str, Iterable[str]] = {
-    "fit": FIT,
     **{name: KEPT[name] for name in FITS},
+    "fit": FIT,
     "class_weights": [str(label) for label in range(len(CLASSES))],
     "start": BACKBONE,
     "trained": TRAINED,

@@ -310,15 +310,15 @@ def test_a_command_that_ends_well_says_nothing(capsys: pytest.CaptureFixture[str
 
 
 def test_what_a_command_refuses_is_returned():
-    def refuse(words: list[str]) -> int:
+    def end_with_2(words: list[str]) -> int:
         print("error: `weights` must be a file")
         return 2
 
-    def misunderstand(words: list[str]) -> int:
+    def end_as_argparse(words: list[str]) -> int:
         raise SystemExit(2)
 
-    assert call(refuse, ["train"]) == "exit code 2: error: `weights` must be a file"
-    assert call(misunderstand, ["train"]).startswith("exit code 2")
+    assert call(end_with_2, ["train"]) == "exit code 2: error: `weights` must be a file"
+    assert call(end_as_argparse, ["train"]).startswith("exit code 2")
 
 
 @pytest.mark.parametrize(
@@ -330,12 +330,12 @@ def test_what_a_command_refuses_is_returned():
     ],
 )
 def test_what_is_no_finding_about_a_side_is_raised(code: int, text: str, error: type[BaseException]):
-    def end(words: list[str]) -> int:
+    def end_otherwise(words: list[str]) -> int:
         print(text)
         return code
 
     with pytest.raises(error):
-        call(end, ["train"])
+        call(end_otherwise, ["train"])
 
 
 def test_an_outcome_is_read_whole_and_in_parts(tmp_path: Path):
