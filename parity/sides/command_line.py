@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import redirect_stderr, redirect_stdout
 
-from parity.errors import BadInputError, CommandFailed
+from parity.errors import BadInputError, CommandFailed, is_out_of_memory
 
 INTERRUPTED = 130
 CANNOT_WRITE = "that can be written"  # what the commands say of a full disk: no finding about a side
@@ -24,6 +24,7 @@ def run_command(main: Main, words: Iterable[object], *, allowed: tuple[int, ...]
 
     Raises:
         BadInputError: The disk is full.
+        RuntimeError: There was too little memory.
         CommandFailed: It ended with another exit code.
         KeyboardInterrupt: It was interrupted.
     """
@@ -38,8 +39,11 @@ def run_command(main: Main, words: Iterable[object], *, allowed: tuple[int, ...]
     if code == INTERRUPTED:
         raise KeyboardInterrupt
     if code not in allowed:
-        last = (said.getvalue().strip().splitlines() or ["nothing"])[-1]
-        if CANNOT_WRITE in said.getvalue():
+        text = said.getvalue()
+        last = (text.strip().splitlines() or ["nothing"])[-1]
+        if is_out_of_memory(text):
+            raise RuntimeError(last)
+        if CANNOT_WRITE in text:
             raise BadInputError(last)
         raise CommandFailed(f"exit code {code}: {last}")
     return code

@@ -7,12 +7,10 @@ worse it validates, and so the best epoch of a training is its first.
 
 from __future__ import annotations
 
-import contextlib
 import csv
 import hashlib
-import io
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,8 +20,8 @@ import numpy as np
 from parity.architecture import tensors
 from parity.artefact import hash_array
 from parity.contract import CLASSES, IMAGE_HEIGHT_PX, IMAGE_WIDTH_PX, SPLITS
-from parity.errors import bad_input, is_out_of_memory
-from parity.evaluation import CANNOT_WRITE
+from parity.errors import CommandFailed
+from parity.sides.command_line import Main, run_command
 
 GATE = "commands"
 FITS = ("train", "val")
@@ -152,28 +150,19 @@ def train_words(folder: Path, out: Path, device: str, **more: Any) -> list[str]:
     return command_words("train", folder, out, device, tuple(OPTIONS), weights=folder / WEIGHTS, **more)
 
 
-def call(main: Callable[[list[str]], int], words: list[str]) -> str:
+def call(main: Main, words: list[str]) -> str:
     """Run a command; return nothing, or what it said when it refused.
 
     Raises:
         BadInputError: The disk is full, or the like: no finding about a side.
-        KeyboardInterrupt: It was interrupted.
         RuntimeError: There was too little memory.
+        KeyboardInterrupt: It was interrupted.
     """
-    said = io.StringIO()
-    with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
-        try:
-            code = main(words)
-        except SystemExit as ended:  # of argparse
-            code = ended.code if isinstance(ended.code, int) else 1
-    text = said.getvalue().strip()
-    if code == 130:
-        raise KeyboardInterrupt
-    if code and is_out_of_memory(text):
-        raise RuntimeError(text)
-    if code and CANNOT_WRITE in text:
-        raise bad_input("temporary folder", "be one that can be written", text, words[0], "make room there")
-    return f"exit code {code}: {text[text.rfind('error:') :][:500]}" if code else ""
+    try:
+        run_command(main, words)
+    except CommandFailed as error:
+        return str(error)
+    return ""
 
 
 def digest(arrays: Mapping[str, np.ndarray]) -> str:
