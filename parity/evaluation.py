@@ -10,12 +10,12 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
+from parity.command_line import CANNOT_WRITE, flatten
 from parity.contract import RunSpec
 from parity.errors import BadInputError, LostSideError
 from parity.files import write_whole
 from parity.processes import Listener, run_side
 from parity.reuse import PACKAGES, hash_package
-from parity.sides.command_line import CANNOT_WRITE, flatten
 from parity.workspace import EVALUATION_ERROR, Workspace
 
 PRECISION = {"legacy": "float32", "port": "32-true"}  # like with like: on a GPU TensorFlow's own default is TF32

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+from parity.command_line import flatten, run_command
 from parity.errors import BadInputError, CommandFailed
 from parity.gates.decisions.contract import link_images, predict_options
 from parity.predictions import Predictions, read_predictions
-from parity.sides.command_line import flatten, run_command
 from parity.sides.port import PortSide
 from parity.workspace import Case
 from torch_port.__main__ import main

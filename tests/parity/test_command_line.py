@@ -7,8 +7,8 @@ import sys
 
 import pytest
 
+from parity.command_line import flatten, run_command
 from parity.errors import BadInputError, CommandFailed
-from parity.sides.command_line import flatten, run_command
 
 
 def main(arguments: list[str]) -> int:

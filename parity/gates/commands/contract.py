@@ -19,9 +19,9 @@ import numpy as np
 
 from parity.architecture import tensors
 from parity.artefact import hash_array
+from parity.command_line import Main, run_command
 from parity.contract import CLASSES, IMAGE_HEIGHT_PX, IMAGE_WIDTH_PX, SPLITS
 from parity.errors import CommandFailed
-from parity.sides.command_line import Main, run_command
 
 GATE = "commands"
 FITS = ("train", "val")

@@ -17,9 +17,9 @@ from legacy_tf import gradcam
 from legacy_tf.__main__ import main
 from parity.architecture import GRADCAM_LEGACY_LAYER
 from parity.artefact import RecordingWriter
+from parity.command_line import flatten, run_command
 from parity.contract import CLASSES, DTYPES, KINDS
 from parity.gates.gradcam.contract import FIXTURE_IMAGE, FIXTURE_MAPS, class_cases, command_cases, command_options
-from parity.sides.command_line import flatten, run_command
 from parity.sides.legacy import LegacySide
 
 MASK_THRESHOLD = inspect.signature(gradcam.generate_gradcam_samples).parameters["mask_thresh"].default

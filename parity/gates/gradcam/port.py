@@ -14,9 +14,9 @@ from PIL import Image
 
 from parity.architecture import GRADCAM_PORT_LAYER
 from parity.artefact import Recording, RecordingWriter
+from parity.command_line import flatten, run_command
 from parity.contract import CLASSES, DTYPES, KINDS
 from parity.gates.gradcam.contract import FIXTURE_IMAGE, FIXTURE_MAPS, class_cases, command_cases, command_options
-from parity.sides.command_line import flatten, run_command
 from parity.sides.port import PortSide
 from parity.sides.port_predict import run_predict
 from parity.workspace import Case
