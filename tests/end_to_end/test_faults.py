@@ -38,6 +38,7 @@ CAUGHT = {
     "commands": "class_weights_of_validation",
     "lockstep": "missing_zero_grad",
     "metrics": "confusion_normalise",
+    "decisions": "predict_softmax_over_images",
     "gradcam": "cam_logits",
 }
 SUBSET_LIMIT_S, SUITE_LIMIT_S = 180, 2100
