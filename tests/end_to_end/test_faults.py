@@ -59,7 +59,7 @@ def fault(id, gate, plant, **words):
 
 LOSS, LINE = "losses:EpochLoss.update", "self.images += images"
 FAULTS = (
-    fault("rounded", "decisions", edit("evaluate:write_rows", ("{value:.9g}", "{value:.2g}"))),
+    fault("rounded", "decisions", edit("evaluate:write_rows", ("{value:.9g}", "{value:.4g}"))),
     fault("mistyped", "loss", edit(LOSS, (LINE, "self.imges += images"))),
     fault("raises", "loss", edit(LOSS, (LINE, "raise ValueError('no')")), raises=True),
     fault("raises_unsaid", "loss", edit(LOSS, (LINE, "raise ValueError('no')"))),

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from parity.gates.commands.contract import BACKBONE, TENSORS, train_words
+from parity.gates.commands.contract import BACKBONE, SETTINGS, TENSORS, train_words
 from parity.gates.commands.fixtures import PACKED, write_commands_fixtures
+from parity.gates.commands.port import _read_settings
 from tests.checkpoints.known import backbone_tensor
 from torch_port.__main__ import main
 from torch_port.checkpoints import read_legacy_weights
@@ -65,3 +66,15 @@ def test_sixteen_bits_train_nearly_the_same(given: Path, plain: dict[str, Any], 
     assert {name: len(tensor) for name, tensor in found["weights"].items()} == {
         name: len(tensor) for name, tensor in plain["weights"].items()
     }
+
+
+def test_settings_are_the_options_wherever_links_lead(given: Path, tmp_path: Path):
+    """The command writes down where a link leads; the gate's fixtures may be a link, as in a run of planted faults."""
+    (tmp_path / "link").symlink_to(given)
+    settings = {
+        **SETTINGS,
+        "data": str(given.resolve() / SETTINGS["data"]),
+        "split": str(tmp_path / "link" / SETTINGS["split"]),
+    }
+    (tmp_path / "training.json").write_text(json.dumps(settings | {"weights": str(tmp_path / "link" / SETTINGS["weights"])}))
+    assert _read_settings(tmp_path / "training.json", tmp_path / "link") == SETTINGS

@@ -170,6 +170,7 @@ def _tensors(state: dict[str, torch.Tensor]) -> dict[str, np.ndarray]:
 
 
 def _read_settings(path: Path, fixtures: Path) -> dict[str, Any]:
-    """Return what the training has written down of its options; paths are relative to the fixtures."""
+    """Return what the training has written down of its options; paths are relative to the fixtures, links followed or not."""
     kept = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    return {name: str(kept[name]).removeprefix(f"{fixtures}/") for name in SETTINGS if name in kept}
+    places = (f"{fixtures.resolve()}/", f"{fixtures}/")
+    return {name: str(kept[name]).removeprefix(places[0]).removeprefix(places[1]) for name in SETTINGS if name in kept}
