@@ -35,14 +35,14 @@ def weight_name(variable: tf.Variable) -> str:
     return variable.name.removesuffix(":0")
 
 
-def refuse_bfloat16(names: Sequence[str]) -> None:
-    """Refuse tensors of bfloat16, if there are any.
+def refuse_dtype(dtype: str, names: Sequence[str]) -> None:
+    """Refuse tensors of a dtype that is not read, if there are any.
 
     Raises:
         CheckpointError: There are.
     """
     if names:
         raise CheckpointError(
-            f"`checkpoint` must hold float32 tensors, got {len(names)} of bfloat16 ({names[0]}), which is not read; "
+            f"`checkpoint` must hold float32 tensors, got {len(names)} of {dtype} ({names[0]}), which is not read; "
             f"save the model in float32"
         )

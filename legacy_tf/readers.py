@@ -17,7 +17,7 @@ import numpy as np
 import tensorflow as tf
 
 from . import tensorflow_checkpoints
-from .contents import Arrays, Contents, refuse_bfloat16, weight_name
+from .contents import Arrays, Contents, refuse_dtype, weight_name
 from .errors import CheckpointError
 from .network_checks import FileLayer, parse_model
 from .numbered_weights import NUMBERED_ROOTS, list_kinds, load_numbered, name_groups, normalise
@@ -136,7 +136,7 @@ def _read_datasets(group: h5py.Group) -> tuple[list[str], Arrays]:
     places: list[str] = []
     group.visit(places.append)
     datasets = {place: group[place] for place in places if isinstance(group[place], h5py.Dataset)}
-    refuse_bfloat16([place for place, found in datasets.items() if _is_bfloat16(found)])
+    refuse_dtype("bfloat16", [place for place, found in datasets.items() if _is_bfloat16(found)])
     return places, {place: found[()] for place, found in datasets.items()}
 
 

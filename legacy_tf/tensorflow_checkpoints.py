@@ -19,7 +19,7 @@ import tensorflow as tf
 from keras.protobuf.saved_metadata_pb2 import SavedMetadata
 from tensorflow.core.protobuf.trackable_object_graph_pb2 import TrackableObjectGraph
 
-from .contents import Contents, refuse_bfloat16
+from .contents import Contents, refuse_dtype
 from .errors import CheckpointError
 from .network_checks import FileLayer, parse_model
 
@@ -71,7 +71,8 @@ def read(prefix: Path, path: Path, model: tf.keras.Model) -> Contents:
         tree = _Tree(graph, path)
         keys = tree.name_keys(model)
         types = reader.get_variable_to_dtype_map()
-        refuse_bfloat16([name for name, key in keys.items() if types[key] == tf.bfloat16])
+        for dtype in (tf.bfloat16, tf.float16):  # which Keras loads into networks of that dtype alone
+            refuse_dtype(dtype.name, [name for name, key in keys.items() if types[key] == dtype])
         arrays = {name: reader.get_tensor(key) for name, key in keys.items()}
     layers = _configured_layers(path)
     if not layers:

@@ -26,6 +26,9 @@ READS_WEIGHTS = "torch_port.port_files:read_safetensors"
 ALWAYS = ("config", "numerics")  # they read what is set, not only what is called, and take no time
 NOTED = "config"  # its failure is noted; where the fault is, the numbers say
 NOT_PLANTED = ("freeze", "throughput")  # they look at the frozen code and at timed runs, not at the port
+# Trainings of these gates show which images are read and what is drawn for them; what a step computes is not recorded there.
+READING = ("augment", "loader")
+COMPUTING = tuple(f"torch_port.{name}:" for name in ("losses", "metric_functions", "metrics", "optimizer", "schedule"))
 NOT_ASKED = "NOT_ASKED"  # of a fault: no gate runs what it changes
 NONE_RAISED: Mapping[str, Any] = MappingProxyType({})
 
@@ -80,6 +83,8 @@ class Base:
 
     def _touched(self, gate: str) -> frozenset[str]:
         found = self.touched[gate]
+        if gate in READING:
+            found = frozenset(name for name in found if not name.startswith(COMPUTING))
         return found | self.touched[CONVERT] if READS_WEIGHTS in found else found
 
     def open(self, name: str, *, convert: bool) -> Path:

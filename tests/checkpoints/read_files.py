@@ -49,7 +49,7 @@ def judge(tensors: Callable[[Path], Tensors], path: Path, refusal: type[Exceptio
     try:
         found = list(tensors(path))
     except refusal as error:
-        return f"refused: {' '.join(str(error).replace(str(path), path.name).split())[:240]}"
+        return f"refused: {' '.join(str(error).replace(str(path), path.name).split())[:1000]}"
     wrong = []
     for name, array in found:
         expected = known_tensor(name, array.shape)

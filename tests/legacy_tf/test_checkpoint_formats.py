@@ -159,6 +159,19 @@ def test_variables_without_a_place_as_keras_3_exports_them(other, tmp_path):
     refuse(other, tmp_path / "exported", "got one without layers at their places, as Keras 3 writes it")
 
 
+def test_a_checkpoint_in_float16_is_refused_in_plain_words(other, tmp_path):
+    tf.keras.mixed_precision.set_global_policy("float16")
+    try:
+        models.resnet_model(3, (64, 64, 3), weights=None)[0].save_weights(str(tmp_path / "half"))
+    finally:
+        tf.keras.mixed_precision.set_global_policy("float32")
+    refuse(
+        other,
+        tmp_path / "half",
+        "must hold float32 tensors, got 78 of float16 .*, which is not read; save the model in float32",
+    )
+
+
 def test_a_rescaled_model_is_another_function(tmp_path, other):
     inputs = tf.keras.Input((64, 64, 3))
     base = tf.keras.applications.ResNet50V2(
