@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from parity.workspace import PROJECT
 
 from .conftest import TIMEOUT_S
 
-# Gate -> a fault that it catches first, and soon.
+# Gate -> a fault that it catches first.
 CAUGHT = {
     "config": "fixed_scale_rounding",
     "numerics": "tf32_conv_default",
@@ -41,16 +42,12 @@ CAUGHT = {
     "decisions": "predict_softmax_over_images",
     "gradcam": "cam_logits",
 }
-SUBSET_LIMIT_S, SUITE_LIMIT_S = 180, 2100
-# Gate -> a fault of one's own that it catches first; and what a fault does to the suite.
+# Caught soon: few gates before them run what these change. The others are a proof, for each takes half a minute.
+SOON = ("numerics", "decode", "preprocess", "augment", "loader", "weights", "blocks", "commands", "decisions", "gradcam")
+SUITE_LIMIT_S = 2100
 OWN = """
-import time
 from parity.faults.fault import Fault
-from parity.faults.planting import edit, swap
-
-
-def sleep(*_):
-    time.sleep(600)
+from parity.faults.planting import edit
 
 
 def fault(id, gate, plant, **words):
@@ -59,13 +56,10 @@ def fault(id, gate, plant, **words):
 
 LOSS, LINE = "losses:EpochLoss.update", "self.images += images"
 FAULTS = (
-    fault("rounded", "decisions", edit("evaluate:write_rows", ("{value:.9g}", "{value:.4g}"))),
     fault("mistyped", "loss", edit(LOSS, (LINE, "self.imges += images"))),
     fault("raises", "loss", edit(LOSS, (LINE, "raise ValueError('no')")), raises=True),
     fault("raises_unsaid", "loss", edit(LOSS, (LINE, "raise ValueError('no')"))),
     fault("not_asked", "loader", edit("interruption:_interrupt", ("raise KeyboardInterrupt", "raise SystemExit"))),
-    fault("hangs", "loss", swap("losses:image_losses", "sleep", "losses:image_losses")),
-    fault("constant", "optimizer", edit("training_module:LEARNING_RATE", ("1e-4", "2e-4"))),
 )
 """
 
@@ -75,40 +69,49 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("faults")
 
 
+def ids_of(gates: Iterable[str]) -> tuple[str, ...]:
+    return tuple(CAUGHT[gate] for gate in gates)
+
+
 @pytest.fixture(scope="module")
 def subset(folder: Path, cohort: Path, checkpoint: Path) -> dict[str, Any]:
-    return run_suite(Choice(only=tuple(CAUGHT.values()), out=folder), lambda _: None, (cohort, checkpoint))
+    return run_suite(Choice(only=ids_of(SOON), out=folder), lambda _: None, (cohort, checkpoint))
+
+
+def test_there_is_a_fault_of_every_gate():
+    assert set(CAUGHT) == set(suite_gates())
+
+
+def assert_caught(scorecard: dict[str, Any], gates: Iterable[str]) -> None:
+    assert scorecard["correct_port"]["verdict"] == "PASS", scorecard["correct_port"]
+    rows = {row["id"]: row for row in scorecard["faults"]}
+    first = {gate: rows[CAUGHT[gate]]["first_failing_gate"] for gate in gates}
+    assert first == {gate: None if gate == "config" else gate for gate in gates}, rows
+    assert all(row["detected"] and row["localised"] for row in rows.values()), rows
+    assert scorecard["shortcomings"] == []
+
+
+def test_a_gate_catches_a_fault_that_is_its_own(subset: dict[str, Any]):
+    assert_caught(subset, SOON)
 
 
 @pytest.mark.slow
-def test_one_fault_of_each_gate_takes_at_most_three_minutes(subset: dict[str, Any]):
-    """A proof, as every limit in seconds is: how fast a shared machine is must not decide the tests."""
-    print(f"one fault for each of {len(CAUGHT)} gates: {subset['elapsed_s']:.0f} s")
-    assert subset["elapsed_s"] <= SUBSET_LIMIT_S
-
-
-def test_every_gate_catches_a_fault_that_is_its_own(subset: dict[str, Any]):
-    assert set(CAUGHT) == set(suite_gates()) - {"decisions"}  # of this gate below
-    assert subset["correct_port"]["verdict"] == "PASS", subset["correct_port"]
-    rows = {row["id"]: row for row in subset["faults"]}
-    first = {gate: rows[fault]["first_failing_gate"] for gate, fault in CAUGHT.items()}
-    assert first == {gate: None if gate == "config" else gate for gate in CAUGHT}, rows
-    assert all(row["detected"] and row["localised"] for row in rows.values()), rows
-    assert subset["shortcomings"] == []
-
-
-def test_config_names_the_parameter_and_is_passed_over(subset: dict[str, Any]):
-    rows = {row["id"]: row for row in subset["faults"]}
+def test_the_other_gates_catch_one_too_and_config_names_the_parameter(folder: Path, cohort: Path, checkpoint: Path):
+    """`config` is passed over: the gate whose numbers are wrong is where the fault is."""
+    others = tuple(gate for gate in CAUGHT if gate not in SOON)
+    found = run_suite(Choice(only=ids_of(others), out=folder), lambda _: None, (cohort, checkpoint))
+    assert_caught(found, others)
+    rows = {row["id"]: row for row in found["faults"]}
     assert "data/odd_scale/size" in rows["fixed_scale_rounding"]["config_named"]
     assert "training/optimizer/epsilon" in rows["adam_eps_value"]["config_named"]
-    assert rows["cam_logits"]["config_named"] is None
+    assert rows["bn_var_biased"]["config_named"] is None
 
 
 def test_a_suite_goes_on_from_what_it_has(subset: dict[str, Any], folder: Path, cohort: Path, checkpoint: Path):
     forgotten = CAUGHT["decode"]
     (folder / "results" / "faults" / "decode" / f"{forgotten}.json").unlink()
     start = time.monotonic()
-    again = run_suite(Choice(only=tuple(CAUGHT.values()), out=folder), lambda _: None, (cohort, checkpoint))
+    again = run_suite(Choice(only=ids_of(SOON), out=folder), lambda _: None, (cohort, checkpoint))
     assert time.monotonic() - start < 60
     kept = [row for row in again["faults"] if row["id"] != forgotten]
     assert kept == [row for row in subset["faults"] if row["id"] != forgotten]
@@ -122,21 +125,17 @@ def test_nothing_of_a_fault_is_left(subset: dict[str, Any], folder: Path):
 def test_what_becomes_of_a_fault_of_ones_own(subset: dict[str, Any], folder: Path, cohort: Path, checkpoint: Path):
     file = folder / "own.py"
     file.write_text(OWN, encoding="utf-8")
-    found = run_suite(Choice(file=file, limit_s=60, out=folder), lambda _: None, (cohort, checkpoint))
+    found = run_suite(Choice(file=file, out=folder), lambda _: None, (cohort, checkpoint))
     rows = {row["id"]: row for row in found["faults"]}
     first = {id: (row["verdict"], row["detected"], row["first_failing_gate"]) for id, row in rows.items()}
     assert first == {
-        "rounded": ("FAIL", True, "decisions"),
         "mistyped": ("FAIL", False, "loss"),
         "raises": ("FAIL", True, "loss"),
         "raises_unsaid": ("FAIL", False, "loss"),
         "not_asked": ("NOT_ASKED", False, None),
-        "hangs": ("NOT_RUN", False, None),
-        "constant": ("FAIL", True, "optimizer"),
     }, rows
     assert rows["mistyped"]["misplanted"].startswith("is mistyped: its own text raises AttributeError")
     assert rows["raises"]["exception"] == rows["raises_unsaid"]["exception"] == "ValueError: no"
-    assert rows["hangs"]["place"] == "took longer than 60 s to record loss"
     assert not any((folder / "work").iterdir())
 
 
@@ -183,7 +182,7 @@ def test_a_choice_that_does_not_exist_is_bad_input(words: tuple[str, str], messa
 
 
 @pytest.mark.slow
-def test_the_whole_suite_catches_what_it_must_in_half_an_hour(tmp_path: Path):
+def test_the_whole_suite_catches_what_it_must_in_35_minutes(tmp_path: Path):
     """On the demo; every number that the scorecard is asked for is asserted here too, from the file."""
     start = time.monotonic()
     command = [sys.executable, "-m", "parity", "faults", "--out", str(tmp_path)]
@@ -195,10 +194,10 @@ def test_the_whole_suite_catches_what_it_must_in_half_an_hour(tmp_path: Path):
     scorecard = json.loads((tmp_path / "scorecard.json").read_text(encoding="utf-8"))
     jsonschema.validate(scorecard, json.loads((PROJECT / "parity" / "faults" / "schema.json").read_text(encoding="utf-8")))
     by_tier = {tier: [row for row in scorecard["faults"] if row["tier"] == tier] for tier in ("1", "2", "3")}
-    assert {tier: len(rows) for tier, rows in by_tier.items()} == {"1": 92, "2": 23, "3": 4}
+    assert {tier: len(rows) for tier, rows in by_tier.items()} == {"1": 133, "2": 30, "3": 4}
     assert all(row["verdict"] == "FAIL" for row in by_tier["1"])
-    assert sum(row["localised"] for row in by_tier["1"]) >= 0.95 * 92
-    assert sum(row["detected"] for row in [*by_tier["2"], *by_tier["3"]]) >= 0.95 * 27
+    assert sum(row["localised"] for row in by_tier["1"]) >= 0.95 * len(by_tier["1"])
+    assert sum(row["detected"] for row in [*by_tier["2"], *by_tier["3"]]) >= 0.95 * 34
     assert [row["verdict"] for row in scorecard["correct_port"]["runs"]] == ["PASS"] * 20
     assert len(scorecard["controls"]) == 6
     assert all(row["as_expected"] for row in [*scorecard["controls"], *scorecard["hazards"]])
