@@ -164,7 +164,7 @@ def test_a_checkpoint_in_float16_is_refused_in_plain_words(other, tmp_path):
     try:
         models.resnet_model(3, (64, 64, 3), weights=None)[0].save_weights(str(tmp_path / "half"))
     finally:
-        tf.keras.mixed_precision.set_global_policy("float32")
+        tf.keras.mixed_precision.set_global_policy(None)  # as before: of Keras's floatx
     refuse(
         other,
         tmp_path / "half",
